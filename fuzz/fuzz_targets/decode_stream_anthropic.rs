@@ -1,0 +1,5 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| llm_proxy_fuzz::stream(&llm_proxy_fuzz::codec::anthropic::Anthropic, data));

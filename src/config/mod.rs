@@ -1,0 +1,25 @@
+//! What the operator configured, compiled and immutable.
+//!
+//! [`ProviderRecord`] and [`CredentialRecord`] are the stored facts; [`Provider`], [`Credential`]
+//! and [`Snapshot`] are what a request reads. Every rule for a field lives here, so that a row
+//! written with plain SQL meets the same checks as one written through the admin API.
+
+mod credential;
+mod model_map;
+mod pattern;
+mod provider;
+mod provider_params;
+mod record;
+mod secret;
+mod snapshot;
+
+pub use credential::{Credential, KeyHash, PlainKey, Quota};
+pub use model_map::{ModelLimits, ModelMap, Resolved};
+pub use pattern::{MatchKind, NameMatcher};
+pub use provider::{Provider, ProviderId, ProviderKind};
+pub use provider_params::{BetaPolicy, MASK, ProviderParams, Timeouts};
+pub use record::{
+    CredentialDraft, CredentialPatch, CredentialRecord, FieldError, ProviderDraft, ProviderPatch, ProviderRecord,
+};
+pub use secret::Secret;
+pub use snapshot::{Candidate, ConfigError, Entity, KeyRefusal, Loaded, Snapshot};
