@@ -8,4 +8,6 @@ pub mod config;
 pub mod mock;
 pub mod settings;
 pub mod sse;
+pub mod store;
 pub mod telemetry;
+pub mod upstream;

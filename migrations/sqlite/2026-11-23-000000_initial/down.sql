@@ -1,0 +1,8 @@
+-- The triggers go with their tables.
+DROP TABLE providers;
+DROP TABLE credentials;
+DROP TABLE config_version;
+DROP TABLE config_changes;
+DROP TABLE request_logs;
+DROP TABLE error_logs;
+DROP TABLE replicas;

@@ -1,0 +1,128 @@
+//! Why the store did not do what it was asked.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::config::{Entity, FieldError};
+
+/// Why the store did not do what it was asked. No message contains a secret or a row's values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is locked or cannot write; trying again may help.
+    #[error("database unavailable: {0}")]
+    Unavailable(String),
+    /// There is no such row.
+    #[error("{} with ID {id} not found", title(*.entity))]
+    NotFound {
+        /// Which table.
+        entity: Entity,
+        /// Which row.
+        id: i32,
+    },
+    /// Another row already has a value that must be unique.
+    #[error("{message}")]
+    Conflict {
+        /// The field in the admin API.
+        field: String,
+        /// For the operator.
+        message: String,
+    },
+    /// The change would make a row wrong.
+    #[error(transparent)]
+    Invalid(#[from] FieldError),
+    /// The tables are not those of this program, such as those of a newer release.
+    #[error("database schema: {0}")]
+    Schema(String),
+    /// `DB_URL` is wrong.
+    #[error("DB_URL: {0}")]
+    Unsupported(String),
+    /// A fault of ours.
+    #[error("database error: {0}")]
+    Internal(String),
+}
+
+/// The entity as a sentence begins with it.
+const fn title(entity: Entity) -> &'static str {
+    match entity {
+        Entity::Provider => "Provider",
+        Entity::Credential => "Credential",
+    }
+}
+
+/// What SQLite says when the fault is the disk's, the file's or another writer's. Diesel keeps
+/// no code for them, only this text.
+const TRANSIENT: [&str; 9] = [
+    "database is locked",
+    "database table is locked",
+    "database schema is locked",
+    "database or disk is full",
+    "disk I/O error",
+    "unable to open database file",
+    "attempt to write a readonly database",
+    "no transaction is active",
+    "locking protocol",
+];
+
+/// What SQLite says when the file is not a database at all.
+const NO_DATABASE: [&str; 2] = ["file is not a database", "database disk image is malformed"];
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        let DieselError::DatabaseError(kind, information) = &error else {
+            return Self::Internal(error.to_string());
+        };
+        // `details()` may quote values of a row; `message()` names columns and rules only.
+        let message = information.message().to_owned();
+        match kind {
+            DatabaseErrorKind::UnableToSendCommand
+            | DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::SerializationFailure
+            | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(message),
+            _ => Self::classify(message),
+        }
+    }
+}
+
+impl StoreError {
+    /// The error that SQLite's words stand for.
+    pub(super) fn classify(message: String) -> Self {
+        let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+        if says(&TRANSIENT) {
+            Self::Unavailable(message)
+        } else if says(&NO_DATABASE) {
+            Self::Schema(message)
+        } else {
+            Self::Internal(message)
+        }
+    }
+
+    /// Turns a violated uniqueness into the conflict that the operator caused.
+    pub(super) fn or_conflict(error: DieselError, field: &str, message: String) -> Self {
+        match error {
+            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+                Self::Conflict { field: field.to_owned(), message }
+            }
+            other => other.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_row_is_named_as_the_contract_says() {
+        let entity = Entity::Provider;
+        assert_eq!(StoreError::NotFound { entity, id: 7 }.to_string(), "Provider with ID 7 not found");
+        let entity = Entity::Credential;
+        assert_eq!(StoreError::NotFound { entity, id: 8 }.to_string(), "Credential with ID 8 not found");
+    }
+
+    #[test]
+    fn a_locked_database_is_unavailable_and_a_broken_rule_is_our_fault() {
+        let error = |message: &str| StoreError::classify(message.to_owned());
+        assert!(matches!(error("database is locked"), StoreError::Unavailable(_)));
+        assert!(matches!(error("file is not a database"), StoreError::Schema(_)));
+        assert!(matches!(error("CHECK constraint failed: weight"), StoreError::Internal(_)));
+    }
+}

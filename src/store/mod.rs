@@ -1,0 +1,159 @@
+//! Where the configuration and the logs live.
+//!
+//! [`Store`] is one trait over every database; [`open`] picks the database by its URL. Versions
+//! and history are written by triggers, so that a change made with plain SQL counts too; a write
+//! made here only adds whose it was.
+
+mod column_types;
+mod error;
+mod io;
+mod migrations;
+mod queries;
+mod request_log;
+mod rows;
+mod schema;
+mod sqlite;
+#[cfg(test)]
+mod suite;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::config::{
+    CredentialDraft, CredentialPatch, CredentialRecord, Loaded, ProviderDraft, ProviderPatch, ProviderRecord,
+};
+
+pub use error::StoreError;
+pub use migrations::{Inspection, SchemaState};
+pub use request_log::RequestLog;
+
+/// A change that is stored, and the version of the configuration that has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// The version after the change; the version before it when it changed nothing.
+    pub version: i64,
+    /// The row as stored.
+    pub record: T,
+}
+
+/// The database. A call that its caller drops still runs to its end.
+///
+/// Every call may fail with [`StoreError::Unavailable`]; a write whose row does not exist with
+/// [`StoreError::NotFound`].
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Both tables at one version, ordered by id.
+    async fn load(&self) -> Result<Loaded, StoreError>;
+
+    /// The version of the configuration; grows with every change.
+    async fn version(&self) -> Result<i64, StoreError>;
+
+    /// Adds a provider; [`StoreError::Conflict`] when its key is taken.
+    async fn create_provider(&self, draft: ProviderDraft, actor: &str)
+    -> Result<Committed<ProviderRecord>, StoreError>;
+
+    /// Changes a provider; [`StoreError::Invalid`] when the patch does not fit the row. A patch
+    /// that changes nothing writes nothing.
+    async fn update_provider(
+        &self,
+        id: i32,
+        patch: ProviderPatch,
+        actor: &str,
+    ) -> Result<Committed<ProviderRecord>, StoreError>;
+
+    /// Removes a provider.
+    async fn delete_provider(&self, id: i32, actor: &str) -> Result<Committed<()>, StoreError>;
+
+    /// Adds a credential; [`StoreError::Conflict`] when its key opens another one.
+    async fn create_credential(
+        &self,
+        draft: CredentialDraft,
+        actor: &str,
+    ) -> Result<Committed<CredentialRecord>, StoreError>;
+
+    /// Changes a credential, also by a rotation; [`StoreError::Conflict`] when its new key opens
+    /// another one. A patch that changes nothing writes nothing.
+    async fn update_credential(
+        &self,
+        id: i32,
+        patch: CredentialPatch,
+        actor: &str,
+    ) -> Result<Committed<CredentialRecord>, StoreError>;
+
+    /// Removes a credential.
+    async fn delete_credential(&self, id: i32, actor: &str) -> Result<Committed<()>, StoreError>;
+
+    /// Appends all `rows` or none.
+    async fn append_request_logs(&self, rows: &[RequestLog]) -> Result<(), StoreError>;
+
+    /// Removes the request logs from before `before` and returns how many they were.
+    async fn prune_request_logs(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
+}
+
+/// Opens the database at `url` (`sqlite://path`) with up to `pool_max` connections, creating and
+/// migrating it as needed.
+///
+/// # Errors
+/// [`StoreError::Unsupported`] for a wrong URL, [`StoreError::Schema`] for a database that is not
+/// ours or is newer than this program, [`StoreError::Unavailable`] otherwise.
+pub async fn open(url: &str, pool_max: usize) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(sqlite::SqliteStore::open(&sqlite_path(url)?, pool_max).await?))
+}
+
+/// Applies what migrations are missing and returns how many they were.
+///
+/// # Errors
+/// As [`open`].
+pub async fn migrate(url: &str) -> Result<usize, StoreError> {
+    sqlite::migrate(&sqlite_path(url)?).await
+}
+
+/// Looks at the database at `url` without changing it.
+///
+/// # Errors
+/// As [`open`], but a missing file and a foreign schema are findings, no errors.
+pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
+    sqlite::inspect(&sqlite_path(url)?).await
+}
+
+/// What a query body is to a transaction: a future that borrows its connection.
+type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// The file that a `sqlite://` URL names.
+fn sqlite_path(url: &str) -> Result<std::path::PathBuf, StoreError> {
+    let wrong = |reason: &str| Err(StoreError::Unsupported(reason.to_owned()));
+    // The URL itself is not repeated: one with another scheme may hold a password.
+    match url.strip_prefix("sqlite://") {
+        None => wrong("must be sqlite://path"),
+        Some("" | ":memory:") => wrong("must name a file: sqlite://path"),
+        Some(path) if path.contains(['?', '#', '\0']) => {
+            wrong("options after the path of sqlite://path are not supported")
+        }
+        Some(path) => Ok(path.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_relative_or_an_absolute_file() {
+        assert_eq!(sqlite_path("sqlite://data/llm.db").unwrap().to_str(), Some("data/llm.db"));
+        assert_eq!(sqlite_path("sqlite:///var/llm.db").unwrap().to_str(), Some("/var/llm.db"));
+    }
+
+    #[test]
+    fn a_url_that_names_no_file_is_refused_without_its_password() {
+        for url in ["sqlite://", "sqlite://:memory:", "sqlite://a.db?mode=ro", "postgres://u:hunter2@h/d"] {
+            let error = sqlite_path(url).unwrap_err();
+            assert!(matches!(error, StoreError::Unsupported(_)), "{url}");
+            assert!(error.to_string().contains("DB_URL"), "{error}");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+}

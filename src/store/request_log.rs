@@ -1,0 +1,81 @@
+//! What is kept of a finished request.
+
+use chrono::{DateTime, Utc};
+use diesel::Insertable;
+
+use super::column_types::Moment;
+use super::schema::request_logs;
+
+/// One row of `request_logs`.
+#[derive(Debug, Clone, PartialEq, Insertable)]
+#[diesel(table_name = request_logs)]
+#[diesel(treat_none_as_default_value = false)]
+pub struct RequestLog {
+    /// When the request was accepted.
+    #[diesel(serialize_as = Moment)]
+    pub timestamp: DateTime<Utc>,
+    /// Our id of the request.
+    pub request_id: String,
+    /// The path without query.
+    pub endpoint: String,
+    /// Whose key it was.
+    pub credential_name: String,
+    /// The client program.
+    pub client: String,
+    /// The model the client named.
+    pub model_requested: Option<String>,
+    /// The model sent upstream.
+    pub model_mapped: Option<String>,
+    /// The key of the provider of the last attempt.
+    pub provider_name: Option<String>,
+    /// Its type.
+    pub provider_type: Option<String>,
+    /// The protocol the client spoke.
+    pub client_protocol: String,
+    /// The protocol the provider spoke.
+    pub provider_protocol: Option<String>,
+    /// Whether the client asked for a stream.
+    pub is_streaming: bool,
+    /// The HTTP status the client got; 499 when it left.
+    pub status_code: i32,
+    /// `complete`, `failed` or `cancelled`.
+    pub outcome: String,
+    /// How many attempts were made.
+    pub attempts: i32,
+    /// Prompt tokens.
+    pub input_tokens: Option<i64>,
+    /// Answer tokens.
+    pub output_tokens: Option<i64>,
+    /// Both.
+    pub total_tokens: Option<i64>,
+    /// Prompt tokens read from the provider's cache.
+    pub cached_tokens: Option<i64>,
+    /// Answer tokens spent on reasoning.
+    pub reasoning_tokens: Option<i64>,
+    /// Whether the counts are ours because the provider reported none.
+    pub estimated: bool,
+    /// From accepting the request to its end, in milliseconds.
+    pub total_duration_ms: i64,
+    /// Time to first token, in milliseconds.
+    pub ttft_ms: Option<i64>,
+    /// Time spent in the proxy itself, in microseconds.
+    pub gateway_us: Option<i64>,
+    /// What the provider's protocol could not say, comma separated.
+    pub dropped_fields: Option<String>,
+    /// The category of the failure.
+    pub error_category: Option<String>,
+    /// Its message.
+    pub error_message: Option<String>,
+    /// The provider's id of the request.
+    pub upstream_request_id: Option<String>,
+    /// Which replica served it.
+    pub replica_id: String,
+    /// The configuration version it was served with.
+    pub config_version: i64,
+    /// The client's headers as JSON, keys and cookies masked.
+    pub request_headers: Option<String>,
+    /// The client's body.
+    pub request_body: Option<String>,
+    /// The answer's body.
+    pub response_body: Option<String>,
+}

@@ -1,0 +1,344 @@
+//! The embedded database.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::Runtime;
+use diesel::SqliteConnection;
+use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolError as ManagerError, RecyclingMethod,
+};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{AsyncConnection, SimpleAsyncConnection as _};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Work;
+use super::io::Io;
+use super::migrations::{self, Inspection, SchemaState};
+use super::queries::diesel_store;
+
+type Connection = SyncConnectionWrapper<SqliteConnection>;
+
+diesel_store!(SqliteStore, Connection);
+
+/// Per connection. WAL, which lets readers go on during a write, is a property of the file.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
+
+/// Longer than any healthy write, shorter than the patience of an admin.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// SQLite accepts 32,766 bound values per statement.
+const LOGS_PER_INSERT: usize = 900;
+
+/// The store in one SQLite file.
+pub(super) struct SqliteStore {
+    io: Io,
+    pool: Pool<Connection>,
+    /// SQLite has one writer. Waiting for it in line is fair; waiting in SQLite's busy loop is not.
+    turn: Arc<Mutex<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating and migrating it as needed.
+    pub(super) async fn open(path: &Path, pool_max: usize) -> Result<Self, StoreError> {
+        let (io, file) = (Io::start()?, file_name(path)?);
+        let url = file.clone();
+        io.run(async move { prepare(&url).await }).await?;
+        let mut setup = ManagerConfig::default();
+        setup.recycling_method = RecyclingMethod::Fast;
+        setup.custom_setup = Box::new(|file| Box::pin(connect(file)));
+        let manager = AsyncDieselConnectionManager::new_with_config(file, setup);
+        let pool = Pool::builder(manager)
+            .max_size(pool_max.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(PATIENCE))
+            .create_timeout(Some(PATIENCE))
+            .recycle_timeout(Some(PATIENCE))
+            .build()
+            .map_err(|error| StoreError::Internal(error.to_string()))?;
+        Ok(Self { io, pool, turn: Arc::default() })
+    }
+
+    /// Runs `work` in a transaction that sees one state of the database.
+    async fn read<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let run = async move {
+            let mut connection = pool.get().await?;
+            (*connection).transaction(async move |c: &mut Connection| work(c).await).await
+        };
+        self.io.run(run).await
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its beginning: a transaction
+    /// that reads first and then wants to write fails at once when another one wrote meanwhile.
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send + 'static,
+    {
+        let (pool, turn) = (self.pool.clone(), self.turn.clone());
+        let run = async move {
+            let _turn = timeout(PATIENCE, turn.lock()).await.map_err(busy)?;
+            let mut connection = pool.get().await?;
+            (*connection).immediate_transaction(async move |c: &mut Connection| work(c).await).await
+        };
+        self.io.run(run).await
+    }
+
+    /// Appends all `logs` or none.
+    async fn insert_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
+        let (pool, turn) = (self.pool.clone(), self.turn.clone());
+        let run = async move {
+            let _turn = timeout(PATIENCE, turn.lock()).await.map_err(busy)?;
+            let mut connection: Object<Connection> = pool.get().await?;
+            // Diesel's async side cannot insert many rows into SQLite at once.
+            Ok(connection.spawn_blocking(move |c| insert_in_chunks(c, logs)).await?)
+        };
+        self.io.run(run).await
+    }
+}
+
+fn insert_in_chunks(c: &mut SqliteConnection, logs: Vec<RequestLog>) -> QueryResult<()> {
+    use super::schema::request_logs::table;
+    let mut logs = logs.into_iter();
+    c.immediate_transaction(|c| {
+        loop {
+            let chunk: Vec<RequestLog> = logs.by_ref().take(LOGS_PER_INSERT).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            diesel::RunQueryDsl::execute(diesel::insert_into(table).values(chunk), c)?;
+        }
+    })
+}
+
+/// Applies what migrations are missing.
+pub(super) async fn migrate(path: &Path) -> Result<usize, StoreError> {
+    let (io, file) = (Io::start()?, file_name(path)?);
+    io.run(async move { prepare(&file).await }).await
+}
+
+/// Looks at the file without changing it.
+pub(super) async fn inspect(path: &Path) -> Result<Inspection, StoreError> {
+    let (io, file) = (Io::start()?, file_name(path)?);
+    if !path.exists() {
+        return Ok(Inspection { schema: SchemaState::Missing, loaded: None });
+    }
+    io.run(async move {
+        let mut connection = connect(&file).await.map_err(refused)?;
+        connection.batch_execute("PRAGMA query_only = ON").await?;
+        let schema = connection.spawn_blocking(|c| Ok(migrations::state(c))).await??;
+        let loaded = match schema {
+            SchemaState::Current => Some(load(&mut connection).await?),
+            SchemaState::Missing | SchemaState::Pending(_) | SchemaState::Newer(_) => None,
+        };
+        Ok(Inspection { schema, loaded })
+    })
+    .await
+}
+
+/// Makes the file ready for use and returns how many migrations that took.
+async fn prepare(file: &str) -> Result<usize, StoreError> {
+    let mut connection = connect(file).await.map_err(refused)?;
+    write_ahead(&mut connection).await?;
+    connection.spawn_blocking(|c| Ok(migrations::apply(c))).await?
+}
+
+/// Switches the file to WAL. SQLite answers "locked" at once, whatever the busy timeout, while
+/// another process that starts at the same time does the same.
+async fn write_ahead(connection: &mut Connection) -> Result<(), StoreError> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL").await.map_err(StoreError::from) {
+            Err(StoreError::Unavailable(_)) if Instant::now() < end => {
+                sleep(Duration::from_millis(20)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn connect(file: &str) -> diesel::ConnectionResult<Connection> {
+    let mut connection = Connection::establish(file).await?;
+    let set = connection.batch_execute(PRAGMAS).await;
+    set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+/// The path as SQLite takes it literally: `:memory:` and `file:` mean something else to it.
+fn file_name(path: &Path) -> Result<String, StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(missing) = folder.filter(|folder| !folder.is_dir()) {
+        let folder = missing.display();
+        return Err(StoreError::Unavailable(format!("the folder {folder} of DB_URL does not exist")));
+    }
+    let path = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+    let name = path.into_os_string().into_string();
+    name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
+}
+
+fn busy(_elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::Unavailable("too many writes are waiting".to_owned())
+}
+
+fn refused(error: diesel::ConnectionError) -> StoreError {
+    match error {
+        diesel::ConnectionError::CouldntSetupConfiguration(error) => error.into(),
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}
+
+impl From<PoolError> for StoreError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(ManagerError::ConnectionError(error)) => refused(error),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::task::{Context, Poll, Waker};
+
+    use chrono::{DateTime, Utc};
+    use diesel::connection::{Connection as _, SimpleConnection as _};
+    use diesel::sql_types::Text;
+    use diesel::{QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query};
+    use tempfile::TempDir;
+
+    use crate::store::suite::{TestDatabase, request_log, store_test_suite};
+    use crate::store::{SchemaState, StoreError, inspect, migrate, open};
+
+    struct SqliteFile(TempDir);
+
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+
+    impl SqliteFile {
+        fn path(&self) -> PathBuf {
+            self.0.path().join("llm-proxy.db")
+        }
+
+        fn connection(&self) -> SqliteConnection {
+            let mut connection = SqliteConnection::establish(self.path().to_str().unwrap()).unwrap();
+            connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+            connection
+        }
+    }
+
+    impl TestDatabase for SqliteFile {
+        fn create() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn url(&self) -> String {
+            format!("sqlite://{}", self.path().display())
+        }
+
+        fn execute(&self, sql: &str) {
+            self.connection().batch_execute(sql).unwrap();
+        }
+
+        fn texts(&self, sql: &str) -> Vec<String> {
+            let rows: Vec<Row> = sql_query(sql).load(&mut self.connection()).unwrap();
+            rows.into_iter().map(|row| row.value).collect()
+        }
+    }
+
+    store_test_suite!(SqliteFile);
+
+    #[tokio::test]
+    async fn inspecting_changes_nothing_and_tells_how_the_schema_stands() {
+        let database = SqliteFile::create();
+        assert_eq!(inspect(&database.url()).await.unwrap().schema, SchemaState::Missing);
+        assert!(!database.path().exists());
+        database.execute("CREATE TABLE strangers (id INTEGER)");
+        assert_eq!(inspect(&database.url()).await.unwrap().schema, SchemaState::Pending(1));
+        assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
+        migrate(&database.url()).await.unwrap();
+        let current = inspect(&database.url()).await.unwrap();
+        assert_eq!((current.schema, current.loaded.unwrap().version), (SchemaState::Current, 0));
+    }
+
+    #[tokio::test]
+    async fn a_schema_newer_than_the_program_is_refused() {
+        let database = SqliteFile::create();
+        migrate(&database.url()).await.unwrap();
+        database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')");
+        assert!(matches!(open(&database.url(), 1).await.err().unwrap(), StoreError::Schema(_)));
+        let found = inspect(&database.url()).await.unwrap();
+        assert_eq!(found.schema, SchemaState::Newer("99990101000000".to_owned()));
+        assert!(found.loaded.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_and_a_missing_folder_are_told_apart() {
+        let database = SqliteFile::create();
+        std::fs::write(database.path(), "certainly no database, but long enough to be read as one".repeat(20)).unwrap();
+        assert!(matches!(open(&database.url(), 1).await.err().unwrap(), StoreError::Schema(_)));
+        let missing = database.0.path().join("nowhere");
+        let error = open(&format!("sqlite://{}/a.db", missing.display()), 1).await.err().unwrap();
+        assert!(matches!(error, StoreError::Unavailable(_)));
+        assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_dropped_call_runs_to_its_end_and_harms_nobody() {
+        let database = SqliteFile::create();
+        let store = open(&database.url(), 1).await.unwrap();
+        for n in 0..20 {
+            let logs = [request_log(&format!("r{n}"))];
+            let mut call = store.append_request_logs(&logs);
+            // One poll starts it; then its caller goes away.
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Pending | Poll::Ready(Ok(()))));
+        }
+        let rows = || database.texts("SELECT request_id AS value FROM request_logs").len();
+        let arrived = async {
+            while rows() < 20 {
+                store.version().await.unwrap();
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), arrived).await.unwrap();
+    }
+
+    #[test]
+    fn a_store_outlives_the_runtime_that_opened_it() {
+        let database = SqliteFile::create();
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let store = runtime().block_on(open(&database.url(), 2)).unwrap();
+        assert_eq!(runtime().block_on(store.version()).unwrap(), 0);
+        assert_eq!(runtime().block_on(store.version()).unwrap(), 0);
+        runtime().block_on(async move { drop(store) });
+    }
+
+    #[tokio::test]
+    async fn values_that_only_sqlite_can_hold_stay_readable() {
+        let database = SqliteFile::create();
+        let store = open(&database.url(), 1).await.unwrap();
+        database.execute(
+            "INSERT INTO providers (provider_key, provider_type, api_base, api_key, provider_params)
+             VALUES ('p', 'openai', 'http://x', 'k', '{\"timeout\": 1e999}')",
+        );
+        database.execute(
+            "INSERT INTO credentials (credential_key, name, allowed_models, expires_at)
+             VALUES ('x', 'numbers', '[1]', 1), (printf('%064d', 1), 'nanoseconds', '[]', 1900000000000000000)",
+        );
+        let loaded = store.load().await.unwrap();
+        assert!(loaded.providers[0].provider_params.is_null());
+        assert_eq!(loaded.errors.len(), 1);
+        assert_eq!(loaded.credentials[0].expires_at, Some(DateTime::<Utc>::MAX_UTC));
+    }
+}

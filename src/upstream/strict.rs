@@ -1,0 +1,181 @@
+//! TCP with three corrections of what awc makes of HTTP/1.1.
+//!
+//! - awc ends a body without an error when the connection closes in the middle of it, so a cut
+//!   answer would look whole. Here the end of a connection is an error of its own; awc passes it
+//!   on while a body is being read, and it harms nobody between requests.
+//! - awc gives an empty body for an answer that is delimited by the end of the connection (RFC
+//!   9112, 6.3), unless it is HTTP/1.0. Such an answer is read as one of HTTP/1.0, which is what
+//!   the rule comes from.
+//! - awc adds a `date` to every request. Ours carry only the headers that we promise.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_rt::net::{ActixStream, Ready, TcpStream};
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector, ConnectorService, Resolver};
+use awc::http::Uri;
+use memchr::memmem;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Connects with [`StrictStream`].
+#[derive(Clone)]
+pub(super) struct StrictConnector(ConnectorService);
+
+/// A TCP stream that carries one request after the other.
+#[derive(Debug)]
+pub(super) struct StrictStream {
+    tcp: TcpStream,
+    /// The next bytes to write begin the head of a request, or go on with it.
+    in_request_head: bool,
+    /// The next bytes to read begin the head of an answer.
+    before_answer: bool,
+}
+
+impl StrictConnector {
+    pub(super) fn new() -> Self {
+        Self(Connector::new(Resolver::default()).service())
+    }
+}
+
+impl Service<ConnectInfo<Uri>> for StrictConnector {
+    type Response = Connection<Uri, StrictStream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<ConnectInfo<Uri>>::poll_ready(&self.0, cx)
+    }
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let connecting = self.0.call(info);
+        Box::pin(async move {
+            let (stream, uri) = connecting.await?.into_parts();
+            // awc sets none; without it a request that is written in two parts waits for an ACK.
+            stream.set_nodelay(true).map_err(ConnectError::Io)?;
+            Ok(Connection::new(uri, StrictStream { tcp: stream, in_request_head: true, before_answer: true }))
+        })
+    }
+}
+
+impl AsyncRead for StrictStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        if buf.filled().len() == before && buf.remaining() > 0 {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof)));
+        }
+        if std::mem::replace(&mut self.before_answer, false)
+            && let Some(head) = buf.filled_mut().get_mut(before..)
+        {
+            correct_version(head);
+        }
+        self.in_request_head = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for StrictStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_answer = true;
+        let date = if self.in_request_head { date_header(buf) } else { None };
+        let Some((start, end)) = date else {
+            self.in_request_head = false;
+            return Pin::new(&mut self.tcp).poll_write(cx, buf);
+        };
+        let [head, rest] = [buf.get(..start).unwrap_or_default(), buf.get(end..).unwrap_or_default()];
+        let written =
+            ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(rest)]))?;
+        if written < start {
+            return Poll::Ready(Ok(written));
+        }
+        self.in_request_head = false;
+        Poll::Ready(Ok(written + (end - start)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+/// Where the `date` header stands in a request's head, the line break before it included. awc
+/// writes the whole head at once.
+fn date_header(request: &[u8]) -> Option<(usize, usize)> {
+    let head = request.get(..memmem::find(request, b"\r\n\r\n")?)?;
+    let start = memmem::find(head, b"\r\ndate: ")?;
+    let line = memmem::find(head.get(start + 2..)?, b"\r\n").unwrap_or(head.len() - start - 2);
+    Some((start, start + 2 + line))
+}
+
+/// Makes the head of an answer that only the end of the connection delimits one of HTTP/1.0.
+fn correct_version(answer: &mut [u8]) {
+    const VERSION: &[u8] = b"HTTP/1.1 ";
+    let Some(end) = memmem::find(answer, b"\r\n\r\n") else {
+        return;
+    };
+    let head = answer.get(..end).unwrap_or_default();
+    let is_delimited = head.split(|byte| *byte == b'\n').any(|line| {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding")
+    });
+    // 1xx, 204 and 304 have no body at all.
+    let status = head.get(VERSION.len()..VERSION.len() + 3).unwrap_or_default();
+    let has_body = head.starts_with(VERSION) && !status.starts_with(b"1") && status != b"204" && status != b"304";
+    if let (true, false, Some(minor)) = (has_body, is_delimited, answer.get_mut(VERSION.len() - 2)) {
+        *minor = b'0';
+    }
+}
+
+impl ActixStream for StrictStream {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(&self.tcp, cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(&self.tcp, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_header_is_found_wherever_it_stands() {
+        let without = |request: &str| {
+            let (start, end) = date_header(request.as_bytes()).unwrap();
+            format!("{}{}", &request[..start], &request[end..])
+        };
+        let date = "date: Mon, 23 Nov 2026 21:46:21 GMT\r\n";
+        let (line, rest) = ("POST / HTTP/1.1\r\n", "host: h\r\n\r\n{\"date: \":1}");
+        assert_eq!(without(&format!("{line}{date}{rest}")), format!("{line}{rest}"));
+        let last = format!("{line}host: h\r\n{date}\r\nbody");
+        assert_eq!(without(&last), format!("{line}host: h\r\n\r\nbody"));
+        assert_eq!(date_header(b"POST / HTTP/1.1\r\nhost: h\r\n\r\n\r\ndate: x\r\n"), None);
+    }
+
+    #[test]
+    fn only_an_answer_without_length_and_chunks_becomes_one_of_http_1_0() {
+        let version = |answer: &str| {
+            let mut bytes = answer.as_bytes().to_vec();
+            correct_version(&mut bytes);
+            String::from_utf8(bytes[..8].to_vec()).unwrap()
+        };
+        assert_eq!(version("HTTP/1.1 200 OK\r\nserver: x\r\n\r\n{}"), "HTTP/1.0");
+        for kept in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nserver: x\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nserver: x\r\n",
+        ] {
+            assert_eq!(version(kept), "HTTP/1.1", "{kept}");
+        }
+    }
+}
