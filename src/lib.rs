@@ -1,11 +1,23 @@
 //! llm-proxy: one address for every LLM provider.
 //!
 //! Modules in rank order; each may import only modules of strictly lower rank
+//! (`tests/architecture.rs` keeps it so):
+//!
+//! | rank | modules |
+//! |---|---|
+//! | 0 | [`chat`], [`sse`], [`settings`], [`telemetry`] |
+//! | 1 | [`codec`], [`config`] |
+//! | 2 | [`store`] |
 
+pub mod actors;
+pub mod api;
 pub mod chat;
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod mock;
+pub mod proxy;
+pub mod server;
 pub mod settings;
 pub mod sse;
 pub mod store;

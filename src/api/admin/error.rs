@@ -1,0 +1,218 @@
+//! What the admin API answers when it does not do what it was asked.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+
+use super::dto::{ErrorBody, ErrorDetail};
+use crate::actors::AskError;
+use crate::actors::config::ConfigActorError;
+use crate::config::{Entity, FieldError};
+use crate::store::StoreError;
+
+/// A refusal in the admin API's shape. Its message is safe to show: causes are logged instead.
+#[derive(Debug)]
+pub(in crate::api) struct AdminError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    field: Option<String>,
+    allow: Option<&'static str>,
+}
+
+// === impl AdminError ===
+
+impl AdminError {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into(), field: None, allow: None }
+    }
+
+    /// 400: the request as a whole cannot be read.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_error", message)
+    }
+
+    /// 401: the admin key is missing or wrong.
+    pub(super) fn unauthorized() -> Self {
+        let message = "The admin key is missing or wrong: send it as Authorization: Bearer <key>";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 404: there is no such row; `id` as the caller wrote it.
+    pub(super) fn no_row(entity: Entity, id: impl fmt::Display) -> Self {
+        let name = match entity {
+            Entity::Provider => "Provider",
+            Entity::Credential => "Credential",
+        };
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{name} with ID {id} not found"))
+    }
+
+    /// 404: there is no such path.
+    pub(in crate::api) fn no_path(path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {path} in the admin API"))
+    }
+
+    /// 405: the path exists; `allow` lists its methods.
+    pub(super) fn wrong_method(allow: &'static str) -> Self {
+        let error = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "validation_error",
+            format!("This path takes the methods {allow} only"),
+        );
+        Self { allow: Some(allow), ..error }
+    }
+
+    /// 409: `field` must be unique.
+    pub(super) fn conflict(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::CONFLICT, "conflict", message);
+        Self { field: Some(field.into()), ..error }
+    }
+
+    /// 413: the body has more than `limit` bytes.
+    pub(super) fn too_large(limit: usize) -> Self {
+        let message = format!("The body has more than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "validation_error", message)
+    }
+
+    /// 415: the body is compressed.
+    pub(super) fn encoded() -> Self {
+        let message = "The body must not be compressed: send it without Content-Encoding";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "validation_error", message)
+    }
+
+    /// 500: a fault of ours, whose cause is in the log.
+    pub(in crate::api) fn internal() -> Self {
+        let message = "Something went wrong in llm-proxy; its log tells more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+    }
+
+    /// 503: the change cannot be stored, or not soon enough.
+    fn unavailable() -> Self {
+        let message = "The database is not available; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+    }
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl ResponseError for AdminError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        response.json(ErrorBody {
+            error: ErrorDetail {
+                message: self.message.clone(),
+                kind: self.kind.to_owned(),
+                code: self.status.as_u16(),
+                field: self.field.clone(),
+            },
+        })
+    }
+}
+
+// === conversions ===
+
+impl From<FieldError> for AdminError {
+    fn from(error: FieldError) -> Self {
+        let message = error.to_string();
+        Self { field: Some(error.field), ..Self::invalid(message) }
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { entity, id } => Self::no_row(entity, id),
+            StoreError::Conflict { field, message } => Self::conflict(field, message),
+            StoreError::Invalid(error) => error.into(),
+            StoreError::Unavailable(_) => {
+                log::warn!(error:%; "an admin request needs the database, which is not available");
+                Self::unavailable()
+            }
+            StoreError::Schema(_) | StoreError::Unsupported(_) | StoreError::Internal(_) => {
+                log::error!(error:%; "an admin request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ConfigActorError> for AdminError {
+    fn from(error: ConfigActorError) -> Self {
+        match error {
+            ConfigActorError::Store(error) => error.into(),
+            ConfigActorError::Follower(_) => {
+                log::error!(error:%; "a stored change is not in force yet");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<AskError> for AdminError {
+    fn from(error: AskError) -> Self {
+        log::error!(error:%; "the writer of configuration did not answer");
+        Self::unavailable()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn shown(error: AdminError) -> (u16, Value) {
+        let response = error.error_response();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap())
+    }
+
+    #[actix_web::test]
+    async fn each_store_error_has_its_status_and_hides_its_cause() {
+        let cause = || "hunter2".to_owned();
+        for (error, status, kind) in [
+            (StoreError::Unavailable(cause()), 503, "database_unavailable"),
+            (StoreError::Internal(cause()), 500, "internal_error"),
+            (StoreError::Schema(cause()), 500, "internal_error"),
+            (StoreError::Unsupported(cause()), 500, "internal_error"),
+        ] {
+            let (answered, body) = shown(error.into()).await;
+            assert_eq!((answered, body["error"]["type"].as_str()), (status, Some(kind)));
+            assert_eq!(body["error"]["code"], json!(status));
+            assert!(!body.to_string().contains("hunter2"));
+        }
+        let wrong = StoreError::Invalid(FieldError::new("weight", "must be more"));
+        let (status, body) = shown(wrong.into()).await;
+        assert_eq!(status, 400);
+        assert_eq!(
+            body,
+            json!({"error": {
+                "message": "weight: must be more", "type": "validation_error", "code": 400, "field": "weight"
+            }})
+        );
+    }
+
+    #[actix_web::test]
+    async fn an_actor_that_does_not_answer_is_an_unavailable_database() {
+        let (status, body) = shown(AskError::Busy.into()).await;
+        assert_eq!((status, body["error"]["type"].as_str()), (503, Some("database_unavailable")));
+        let (status, body) = shown(ConfigActorError::Follower(AskError::Gone).into()).await;
+        assert_eq!((status, body["error"]["type"].as_str()), (500, Some("internal_error")));
+    }
+}

@@ -1,0 +1,204 @@
+//! The shapes of request bodies, for the API's description.
+//!
+//! Bodies are read field by field (`provider_body`, `credential_body`), so no Rust type has
+//! their shape; a test keeps description and readers in step.
+
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::fields::BODY_LIMIT;
+use crate::config::ProviderKind;
+
+/// Declares types that stand for request bodies; nothing ever holds a value of them.
+macro_rules! bodies {
+    ($($name:ident = $schema:expr;)*) => {$(
+        #[derive(Debug)]
+        pub(super) enum $name {}
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                RefOr::T(Schema::Object($schema.build()))
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+bodies! {
+    NewProvider = provider(Purpose::Create);
+    ProviderChange = provider(Purpose::Change);
+    NewCredential = credential(Purpose::Create);
+    CredentialChange = credential(Purpose::Change);
+    StatusChange = body("Switches a row on or off.", &["is_enabled"]).property("is_enabled", flag());
+    Rotation = rotation();
+}
+
+/// What a body is for. Only a new row has defaults: in a change, absent means unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Create,
+    Change,
+}
+
+impl Purpose {
+    fn default(self, property: ObjectBuilder, value: Value) -> ObjectBuilder {
+        match self {
+            Self::Create => property.default(Some(value)),
+            Self::Change => property,
+        }
+    }
+
+    fn body(self, name: &str, required: &[&str]) -> ObjectBuilder {
+        match self {
+            Self::Create => body(&format!("A new {name}."), required),
+            Self::Change => body(&format!("A change of a {name}; what is absent stays as it is."), &[]),
+        }
+    }
+}
+
+fn body(description: &str, required: &[&str]) -> ObjectBuilder {
+    let description = format!("{description} At most {BODY_LIMIT} bytes.");
+    let body = ObjectBuilder::new().description(Some(description));
+    let body = body.additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    required.iter().fold(body, |body, name| body.required(*name))
+}
+
+fn provider(purpose: Purpose) -> ObjectBuilder {
+    let key = text(1, 255).pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"));
+    let base = text(1, 500).description(Some("Absolute http(s) URL without user name, query and fragment."));
+    let secret = text(0, 500).write_only(true);
+    let weight = whole(0, Some(i32::MAX)).description(Some("Share of the traffic; 0 drains."));
+    purpose
+        .body("provider", &["provider_key", "provider_type", "api_base", "api_key"])
+        .property("provider_key", key.description(Some("The operator's name for it; cannot be changed later.")))
+        .property("provider_type", provider_type())
+        .property("api_base", base)
+        .property(
+            "api_key",
+            secret.description(Some("The key to present to the provider; may be empty for `custom` only.")),
+        )
+        .property("model_mapping", model_mapping())
+        .property("weight", purpose.default(weight, json!(1)))
+        .property("provider_params", provider_params())
+        .property("is_enabled", purpose.default(flag(), json!(true)))
+}
+
+fn credential(purpose: Purpose) -> ObjectBuilder {
+    let models = texts().description(Some("Names, wildcards or regexes of models; empty allows all."));
+    let rate_limit = nullable(whole(0, Some(i32::MAX)), Type::Integer);
+    let burst = nullable(whole(1, Some(i32::MAX)), Type::Integer);
+    let expires_at = nullable(ObjectBuilder::new(), Type::String);
+    purpose
+        .body("credential", &["name"])
+        .property("name", text(1, 255))
+        .property(
+            "key",
+            client_key(match purpose {
+                Purpose::Create => "Visible ASCII; generated when absent.",
+                Purpose::Change => "Visible ASCII; the old key ends at once.",
+            }),
+        )
+        .property("allowed_models", models)
+        .property(
+            "rate_limit",
+            rate_limit.description(Some("Requests per second; null is unlimited, 0 refuses everything.")),
+        )
+        .property("burst", burst.description(Some("Bucket size; null is `rate_limit`.")))
+        .property("is_enabled", purpose.default(flag(), json!(true)))
+        .property("expires_at", expires_at.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))))
+}
+
+fn rotation() -> ObjectBuilder {
+    let grace = whole(0, Some(2_592_000)).default(Some(json!(0)));
+    body("How to replace a key.", &[])
+        .property("grace_secs", grace.description(Some("How long the old key still works, in seconds.")))
+        .property("key", client_key("Visible ASCII; generated when absent."))
+}
+
+fn client_key(description: &str) -> ObjectBuilder {
+    text(8, 255).write_only(true).description(Some(description))
+}
+
+/// The canonical provider types; aliases are accepted, too.
+pub(super) fn provider_type() -> Object {
+    let names = ProviderKind::ALL.map(ProviderKind::name);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+}
+
+/// Model names and what they are called at the provider.
+pub(super) fn model_mapping() -> Object {
+    let price = || ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0));
+    let mut detailed = ObjectBuilder::new().property("mapped_model", text(1, usize::MAX)).required("mapped_model");
+    for count in ["max_tokens", "max_input_tokens", "max_output_tokens"] {
+        detailed = detailed.property(count, whole(0, None));
+    }
+    for cost in ["input", "output", "cache_read", "cache_write"] {
+        detailed = detailed.property(format!("{cost}_cost_per_1k_tokens"), price());
+    }
+    for feature in
+        ["vision", "function_calling", "streaming", "response_schema", "reasoning", "computer_use", "pdf_input"]
+    {
+        detailed = detailed.property(format!("supports_{feature}"), flag());
+    }
+    let detailed = detailed.property("mode", ObjectBuilder::new().schema_type(Type::String));
+    let detailed = detailed.additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let value = OneOfBuilder::new().item(text(1, usize::MAX)).item(detailed).build();
+    ObjectBuilder::new()
+        .description(Some(
+            "Model names, wildcards (`gpt-*`) or regexes, and what each is called at the provider. Replaced whole.",
+        ))
+        .additional_properties(Some(Schema::OneOf(value)))
+        .examples([
+            json!({"gpt-4o": "gpt-4o-2024-11-20", "claude-*": {"mapped_model": "claude-*", "max_tokens": 8192}}),
+        ])
+        .build()
+}
+
+/// The options of a provider.
+pub(super) fn provider_params() -> Object {
+    let text_of = |values: &[&str]| ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.to_vec()));
+    let seconds = || ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(86_400));
+    let timeouts = ["connect_secs", "ttft_secs", "stream_idle_secs", "request_secs", "stream_total_secs"];
+    let timeouts = timeouts.into_iter().fold(ObjectBuilder::new(), |object, name| object.property(name, seconds()));
+    let headers = ObjectBuilder::new()
+        .description(Some("Extra request headers. Secret values read as `***`; `***` written back keeps the value."))
+        .additional_properties(Some(Schema::Object(ObjectBuilder::new().schema_type(Type::String).build())));
+    ObjectBuilder::new()
+        .description(Some("Options of this provider. Replaced whole."))
+        .property("api_version", text(1, usize::MAX))
+        .property("headers", headers)
+        .property("anthropic_beta_policy", text_of(&["drop", "allowlist", "passthrough"]))
+        .property("anthropic_beta_allowlist", texts())
+        .property("timeouts", timeouts.additional_properties(Some(AdditionalProperties::FreeForm(false))))
+        .property("max_concurrency", nullable(whole(1, None), Type::Integer))
+        .property("max_tokens_field", text_of(&["max_completion_tokens", "max_tokens"]))
+        .property("thinking_style", text_of(&["auto", "adaptive", "budget", "off"]))
+        .property("inject_usage", flag().default(Some(json!(true))))
+        .build()
+}
+
+/// Up to `most` characters; `usize::MAX` is no bound.
+fn text(least: usize, most: usize) -> ObjectBuilder {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.min_length((least > 0).then_some(least)).max_length((most < usize::MAX).then_some(most))
+}
+
+fn texts() -> utoipa::openapi::schema::ArrayBuilder {
+    Array::builder().items(ObjectBuilder::new().schema_type(Type::String))
+}
+
+/// `None` is no bound.
+fn whole(least: i32, most: Option<i32>) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(most)
+}
+
+fn nullable(property: ObjectBuilder, kind: Type) -> ObjectBuilder {
+    property.schema_type(SchemaType::from_iter([kind, Type::Null]))
+}
+
+fn flag() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean)
+}

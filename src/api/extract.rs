@@ -1,0 +1,123 @@
+//! What the head of a request says: who asks, under which id, with what.
+
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+
+use super::client::client_name;
+use super::{Phase, Shared};
+use crate::chat::{Failure, FailureKind, Protocol};
+use crate::config::{KeyHash, KeyRefusal};
+use crate::proxy::{Caller, Finish, Opening};
+use crate::upstream;
+
+/// Starts the record of a request that came to `path`.
+pub(super) fn open(request: &HttpRequest, shared: &Shared, path: &'static str, protocol: Protocol) -> Finish {
+    let user_agent = text(request.headers(), USER_AGENT.as_str()).unwrap_or_default();
+    let opening = Opening {
+        method: method(request.method()),
+        path,
+        protocol: protocol.name(),
+        client: client_name(user_agent),
+        request_id: request_id(request.headers().get("x-request-id")),
+    };
+    Finish::new(shared.reporter.clone(), opening)
+}
+
+/// Our id of the request: the client's when it is fit for logs and headers, else a new one.
+pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
+    let fits = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+    };
+    given.and_then(|id| id.to_str().ok()).filter(fits).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// The caller of a data-plane request.
+///
+/// # Errors
+/// `ShuttingDown`, or `InvalidApiKey` with the reason in the message.
+pub(super) fn caller(request: &HttpRequest, shared: &Shared) -> Result<Caller, Failure> {
+    if *shared.phase.borrow() == Phase::Closing {
+        let failure = Failure::new(FailureKind::ShuttingDown, "llm-proxy is shutting down");
+        return Err(failure.with_retry_after(std::time::Duration::from_secs(1)));
+    }
+    let snapshot = shared.handles.snapshot.load();
+    if shared.settings.allow_anonymous && !snapshot.has_enabled_credential() {
+        return Ok(Caller { snapshot, credential: None });
+    }
+    let refuse = |message: &str| Failure::new(FailureKind::InvalidApiKey, message);
+    let key = client_key(request.headers())
+        .ok_or_else(|| refuse("no API key given: send it as Authorization: Bearer <key>, x-api-key or api-key"))?;
+    let found = snapshot.authenticate(&KeyHash::of(key), chrono::Utc::now()).cloned();
+    match found {
+        Ok(credential) => Ok(Caller { snapshot, credential: Some(credential) }),
+        Err(KeyRefusal::Unknown) => Err(refuse("the API key is not known")),
+        Err(KeyRefusal::Disabled) => Err(refuse("the API key is disabled")),
+        Err(KeyRefusal::Expired) => Err(refuse("the API key has expired")),
+    }
+}
+
+/// The first non-empty key among the places where clients put theirs.
+fn client_key(headers: &HeaderMap) -> Option<&str> {
+    let full = |key: &&str| !key.is_empty();
+    text(headers, "x-api-key")
+        .filter(full)
+        .or_else(|| bearer(headers).filter(full))
+        .or_else(|| text(headers, "api-key").filter(full))
+}
+
+/// The token of `Authorization: Bearer`; the scheme's case does not count (RFC 9110, 11.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = text(headers, AUTHORIZATION.as_str())?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Headers of the client that a provider of the same protocol gets.
+pub(super) fn forwarded(headers: &HeaderMap, protocol: Protocol) -> Vec<(upstream::HeaderName, upstream::HeaderValue)> {
+    let names: &[&'static str] = match protocol {
+        Protocol::OpenAiChat | Protocol::OpenAiResponses => &["idempotency-key", "openai-beta"],
+        Protocol::Anthropic => &["idempotency-key", "anthropic-version", "anthropic-beta"],
+    };
+    let pair = |name: &&'static str| {
+        // A list may come in several lines (RFC 9110, 5.3).
+        let lines: Vec<&[u8]> = headers.get_all(*name).map(HeaderValue::as_bytes).collect();
+        let value = upstream::HeaderValue::from_bytes(&lines.join(&b", "[..])).ok().filter(|_| !lines.is_empty())?;
+        Some((upstream::HeaderName::from_static(name), value))
+    };
+    names.iter().filter_map(pair).collect()
+}
+
+/// The query string that a provider of the same protocol gets: only Anthropic's `beta`.
+pub(super) fn forwarded_query(request: &HttpRequest, protocol: Protocol) -> Option<String> {
+    let is_beta = |pair: &&str| pair.split('=').next() == Some("beta");
+    let beta = request.query_string().split('&').find(is_beta).filter(|_| protocol == Protocol::Anthropic);
+    beta.filter(|pair| pair.bytes().all(|byte| byte.is_ascii_graphic())).map(str::to_owned)
+}
+
+/// Whether losing a field in translation is refused: the client's wish wins over the setting.
+pub(super) fn strict(headers: &HeaderMap, default: bool) -> bool {
+    match text(headers, "x-llm-proxy-strict") {
+        Some(wish) if wish.eq_ignore_ascii_case("true") => true,
+        Some(wish) if wish.eq_ignore_ascii_case("false") => false,
+        _ => default,
+    }
+}
+
+/// A header's trimmed text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// The method as a bounded label.
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,60 @@
+//! Log lines for people and for machines.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use env_logger::fmt::Formatter;
+use env_logger::{Builder, Target, WriteStyle};
+use log::Record;
+use log::kv::{Error, Key, Value, VisitSource};
+use serde_json::{Map, json};
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Sends log lines to standard error. A second call does nothing: tests start several servers in
+/// one process.
+pub(super) fn init(settings: &LogSettings) {
+    let mut builder = Builder::new();
+    builder.parse_filters(&settings.filter).target(Target::Stderr);
+    match settings.format {
+        LogFormat::Json => {
+            builder.format(write_json);
+        }
+        LogFormat::Text => {
+            let color = settings.color && std::io::stderr().is_terminal();
+            builder.format_timestamp_millis().format_target(false);
+            builder.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
+        }
+    }
+    let _ = builder.try_init();
+}
+
+/// One JSON object a line: time, level, target, message and every field by its own name.
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let mut fields = Fields(Map::new());
+    // Our own visitor never fails.
+    let _ = record.key_values().visit(&mut fields);
+    let Fields(mut line) = fields;
+    line.insert("time".to_owned(), json!(out.timestamp_millis().to_string()));
+    line.insert("level".to_owned(), json!(record.level().as_str().to_ascii_lowercase()));
+    line.insert("target".to_owned(), json!(record.target()));
+    line.insert("message".to_owned(), json!(record.args().to_string()));
+    writeln!(out, "{}", serde_json::Value::Object(line))
+}
+
+struct Fields(Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let json = if let Some(flag) = value.to_bool() {
+            json!(flag)
+        } else if let Some(number) = value.to_i64() {
+            json!(number)
+        } else if let Some(number) = value.to_f64() {
+            json!(number)
+        } else {
+            json!(value.to_string())
+        };
+        self.0.insert(key.to_string(), json);
+        Ok(())
+    }
+}

@@ -1,0 +1,442 @@
+//! The one end of a request.
+//!
+//! Metrics, the request log and what the provider proved all hang on [`Finish`]. It ends exactly
+//! once: complete, failed, or, when it is dropped before, cancelled by the client.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::Caller;
+use super::fields::field_label;
+use super::outcome::{category, outcome_of};
+use super::timings::{Stage, Timings};
+use crate::actors::metrics::RecordFinished;
+use crate::actors::provider_pool::{Outcome, ReportOutcome};
+use crate::actors::{Handles, tell};
+use crate::chat::{Failure, Usage};
+use crate::config::{Candidate, MatchKind, Provider, Snapshot};
+use crate::store::RequestLog;
+use crate::telemetry::IntGauge;
+use crate::upstream::mask;
+
+/// Where ends are told.
+pub struct Reporter {
+    /// The actors and the metrics.
+    pub handles: Handles,
+    /// This process among replicas.
+    pub replica_id: String,
+    /// Whether finished requests are stored.
+    pub log_requests: bool,
+    /// True when the process must end: what still runs ends now.
+    pub cut: watch::Receiver<bool>,
+}
+
+impl Reporter {
+    /// Returns when what still runs must end.
+    pub(super) async fn cut(&self) {
+        let mut cut = self.cut.clone();
+        if cut.wait_for(|cut| *cut).await.is_err() {
+            // Nobody is left who could say so.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What is known of a request when its head has come.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its method.
+    pub method: &'static str,
+    /// Its canonical path, or `other`.
+    pub path: &'static str,
+    /// The client's protocol, in words.
+    pub protocol: &'static str,
+    /// The client's name, from its `User-Agent`.
+    pub client: &'static str,
+    /// Our id of it.
+    pub request_id: String,
+}
+
+/// How a request ends.
+pub(super) enum Ending<'f> {
+    /// With this status.
+    Complete(u16),
+    /// With a failure, told as an HTTP error.
+    Refused(&'f Failure),
+    /// With a failure, told within a stream that had begun with status 200.
+    Broken(&'f Failure),
+    /// The client left.
+    Cancelled,
+}
+
+/// The record of a request while it runs.
+pub struct Finish {
+    reporter: Arc<Reporter>,
+    opening: Opening,
+    started: Instant,
+    timestamp: DateTime<Utc>,
+    active: IntGauge,
+    timings: Timings,
+    facts: Facts,
+    attempt: Option<Attempt>,
+    ended: bool,
+}
+
+/// What becomes known on the way.
+#[derive(Default)]
+struct Facts {
+    caller: Option<Caller>,
+    /// Bounded, for metrics.
+    model_label: Option<String>,
+    model: Option<String>,
+    mapped: Option<Arc<str>>,
+    provider: Option<Arc<Provider>>,
+    streaming: bool,
+    attempts: i32,
+    first_content: Option<Duration>,
+    /// Our own time until then; while a stream runs all of it is waiting.
+    gateway: Option<Duration>,
+    usage: Option<Usage>,
+    upstream_request_id: Option<String>,
+    /// Headers of the provider's last answer that the client gets.
+    passed_on: Vec<(String, String)>,
+    /// What of the request the provider could not take.
+    dropped: Vec<String>,
+}
+
+/// The attempt that is running.
+struct Attempt {
+    provider: Arc<Provider>,
+    started: Instant,
+    /// Given back when the attempt has ended.
+    _probe: Option<OwnedSemaphorePermit>,
+}
+
+impl Finish {
+    /// A request that has just come in.
+    #[must_use]
+    pub fn new(reporter: Arc<Reporter>, opening: Opening) -> Self {
+        let active = reporter.handles.telemetry.active_requests.with_label_values(&[opening.path]);
+        active.inc();
+        Self {
+            reporter,
+            opening,
+            started: Instant::now(),
+            timestamp: Utc::now(),
+            active,
+            timings: Timings::new(),
+            facts: Facts::default(),
+            attempt: None,
+            ended: false,
+        }
+    }
+
+    /// Where the end will be told.
+    pub(super) fn reporter(&self) -> Arc<Reporter> {
+        Arc::clone(&self.reporter)
+    }
+
+    /// Adds the time since the last lap to a stage.
+    pub fn lap(&mut self, stage: Stage) {
+        self.timings.lap(stage);
+    }
+
+    /// Where the time went so far, as a `Server-Timing` header.
+    pub(super) fn server_timing(&self) -> String {
+        self.timings.header(self.started.elapsed())
+    }
+
+    /// Corrects the client's protocol and path, where only the body told them.
+    pub fn detected(&mut self, path: &'static str, protocol: &'static str) {
+        self.opening.path = path;
+        self.opening.protocol = protocol;
+    }
+
+    /// Our id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.opening.request_id
+    }
+
+    /// Whose request it is.
+    pub fn known_caller(&mut self, caller: &Caller) {
+        self.facts.caller = Some(caller.clone());
+    }
+
+    pub(super) fn asked(&mut self, model: &str, stream: bool) {
+        self.facts.model = Some(model.to_owned());
+        self.facts.streaming = stream;
+    }
+
+    /// The metric label of the model: the name itself when some mapping holds it, else the
+    /// mapping key that matched. Anything else a client can make up would be unbounded.
+    pub(super) fn mapped_by(&mut self, snapshot: &Snapshot, asked: &str, candidates: &[Candidate]) {
+        let key = candidates.first().filter(|candidate| candidate.kind != MatchKind::Exact);
+        let label = if snapshot.is_exact_model(asked) { Some(asked) } else { key.map(|key| &*key.mapping_key) };
+        self.facts.model_label = label.map(str::to_owned);
+    }
+
+    pub(super) fn attempt(&mut self, candidate: &Candidate, probe: Option<OwnedSemaphorePermit>, dropped: &[String]) {
+        self.facts.dropped = dropped.to_vec();
+        self.facts.attempts += 1;
+        self.facts.mapped = Some(Arc::clone(&candidate.mapped_model));
+        self.facts.provider = Some(Arc::clone(&candidate.provider));
+        let provider = Arc::clone(&candidate.provider);
+        self.attempt = Some(Attempt { provider, started: Instant::now(), _probe: probe });
+    }
+
+    /// The running attempt has failed; the request may go on with another.
+    pub(super) fn attempt_failed(&mut self, failure: &Failure) {
+        if let Some(attempt) = &self.attempt {
+            let (provider, kind) = (&*attempt.provider.key, category(failure.kind));
+            let (request_id, status) = (self.opening.request_id.as_str(), failure.status());
+            log::warn!(request_id, provider, kind, status; "attempt failed");
+        }
+        self.report(outcome_of(failure));
+    }
+
+    pub(super) fn first_content(&mut self) {
+        let elapsed = self.started.elapsed();
+        self.facts.first_content = Some(elapsed);
+        self.facts.gateway = Some(self.timings.gateway(elapsed));
+    }
+
+    pub(super) fn usage(&mut self, usage: Option<Usage>) {
+        self.facts.usage = usage.or(self.facts.usage);
+    }
+
+    /// Headers of the provider's answer that the client gets.
+    pub(super) fn passed_on(&mut self, headers: Vec<(String, String)>) {
+        let id = headers.iter().find(|(name, _)| name == "x-upstream-request-id");
+        self.facts.upstream_request_id = id.map(|(_, id)| id.clone());
+        self.facts.passed_on = headers;
+    }
+
+    /// The same, to be sent.
+    pub(super) fn take_passed_on(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.facts.passed_on)
+    }
+
+    /// What of the request the provider could not take: sorted, distinct paths.
+    pub(super) fn dropped(&self) -> &[String] {
+        &self.facts.dropped
+    }
+
+    /// The provider of the last attempt and the number of attempts, for the client.
+    pub(super) fn attempts(&self) -> Option<(&str, i32)> {
+        self.facts.provider.as_ref().map(|provider| (&*provider.key, self.facts.attempts))
+    }
+
+    /// What the provider said, without its key.
+    pub(super) fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
+        self.facts.provider.as_ref().map_or(Cow::Borrowed(text), |provider| mask(text, &provider.secret))
+    }
+
+    /// The same failure without the provider's key, and anything like a key, in its words.
+    pub(super) fn hide(&self, failure: &Failure) -> Failure {
+        let hidden = |text: &str| String::from_utf8_lossy(&self.mask(text.as_bytes())).into_owned();
+        Failure {
+            message: hidden(&failure.message),
+            param: failure.param.as_deref().map(hidden),
+            upstream_code: failure.upstream_code.as_deref().map(hidden),
+            ..failure.clone()
+        }
+    }
+
+    /// Ends the request with an answer of ours that took no provider.
+    pub fn answered(mut self, status: u16) {
+        self.end(Ending::Complete(status));
+    }
+
+    /// Ends the request with a failure that is told as an HTTP error.
+    pub fn failed(mut self, failure: &Failure) {
+        self.end(Ending::Refused(failure));
+    }
+
+    pub(super) fn end(&mut self, ending: Ending<'_>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        match &ending {
+            Ending::Complete(_) => self.report(Outcome::Success),
+            Ending::Broken(failure) => self.attempt_failed(failure),
+            // Cut off while the provider was waited for.
+            Ending::Refused(_) | Ending::Cancelled => {
+                if self.attempt.take().is_some() {
+                    self.timings.lap(Stage::Upstream);
+                }
+            }
+        }
+        self.active.dec();
+        let took = self.started.elapsed();
+        self.count(ending.status(), took);
+        self.log(&ending, took);
+    }
+
+    /// Tells the pool what the running attempt proved.
+    fn report(&mut self, outcome: Outcome) {
+        let Some(Attempt { provider, started, .. }) = self.attempt.take() else {
+            return;
+        };
+        let handles = &self.reporter.handles;
+        let report = ReportOutcome { provider: provider.id, outcome, started };
+        tell(&handles.provider_pool.load(), report, "provider_pool", &handles.telemetry);
+    }
+
+    fn count(&self, status: u16, took: Duration) {
+        let (facts, opening) = (&self.facts, &self.opening);
+        let telemetry = &self.reporter.handles.telemetry;
+        let model = facts.model_label.as_deref().unwrap_or("unknown");
+        let provider = facts.provider.as_ref().map_or("none", |provider| &*provider.key);
+        let name = facts.caller.as_ref().map_or("unknown", Caller::name);
+        let (method, path, client) = (opening.method, opening.path, opening.client);
+        let status = status.to_string();
+        telemetry.requests.with_label_values(&[method, path, model, provider, &status, name, client]).inc();
+        telemetry
+            .request_duration
+            .with_label_values(&[method, path, model, provider, name, client])
+            .observe(took.as_secs_f64());
+        for field in &facts.dropped {
+            let provider_protocol = facts.provider.as_ref().map_or("none", |provider| provider.kind.protocol().name());
+            let labels = [opening.protocol, provider_protocol, field_label(field)];
+            telemetry.dropped_fields.with_label_values(&labels).inc();
+        }
+        if let Some(usage) = facts.usage {
+            for (kind, tokens) in [("prompt", usage.input), ("completion", usage.output), ("total", usage.total())] {
+                telemetry
+                    .tokens
+                    .with_label_values(&[model, provider, kind, name, client])
+                    .inc_by(tokens.min(MOST_TOKENS));
+            }
+        }
+        let Some(first) = facts.first_content else {
+            return;
+        };
+        telemetry.ttft.with_label_values(&["provider", model, provider]).observe(first.as_secs_f64());
+        let seconds = took.saturating_sub(first).as_secs_f64();
+        let output = facts.usage.and_then(|usage| u32::try_from(usage.output).ok()).filter(|output| *output > 0);
+        if let (Some(output), true) = (output, seconds > 0.0) {
+            let speed = f64::from(output) / seconds;
+            telemetry.tokens_per_second.with_label_values(&["provider", model, provider]).observe(speed);
+        }
+    }
+
+    /// A row for each request that passed key and limit.
+    fn log(&mut self, ending: &Ending<'_>, took: Duration) {
+        let Some(caller) = self.facts.caller.take().filter(|_| self.reporter.log_requests && ending.is_logged()) else {
+            return;
+        };
+        let (facts, opening) = (&mut self.facts, &mut self.opening);
+        let provider = facts.provider.take();
+        let usage = facts.usage;
+        let tokens = |count: fn(&Usage) -> u64| usage.as_ref().map(|usage| clamp(count(usage)));
+        let failure = ending.failure();
+        let gateway = facts.gateway.unwrap_or_else(|| self.timings.gateway(took));
+        let row = RequestLog {
+            timestamp: self.timestamp,
+            request_id: std::mem::take(&mut opening.request_id),
+            endpoint: opening.path.to_owned(),
+            credential_name: caller.name().to_owned(),
+            client: opening.client.to_owned(),
+            model_requested: facts.model.take().map(|model| fit(&model)),
+            model_mapped: facts.mapped.take().map(|mapped| mapped.to_string()),
+            provider_name: provider.as_ref().map(|provider| provider.key.to_string()),
+            provider_type: provider.as_ref().map(|provider| provider.kind.name().to_owned()),
+            client_protocol: opening.protocol.to_owned(),
+            provider_protocol: provider.as_ref().map(|provider| provider.kind.protocol().name().to_owned()),
+            is_streaming: facts.streaming,
+            status_code: i32::from(ending.status()),
+            outcome: ending.outcome().to_owned(),
+            attempts: facts.attempts,
+            input_tokens: tokens(|usage| usage.input),
+            output_tokens: tokens(|usage| usage.output),
+            total_tokens: tokens(Usage::total),
+            cached_tokens: tokens(|usage| usage.cache_read),
+            reasoning_tokens: tokens(|usage| usage.reasoning),
+            estimated: usage.is_some_and(|usage| usage.estimated),
+            total_duration_ms: milliseconds(took),
+            ttft_ms: facts.first_content.map(milliseconds),
+            gateway_us: Some(i64::try_from(gateway.as_micros()).unwrap_or(i64::MAX)),
+            dropped_fields: (!facts.dropped.is_empty()).then(|| facts.dropped.join(",")),
+            error_category: ending.category().map(str::to_owned),
+            error_message: failure.map(|failure| fit(&failure.message)),
+            upstream_request_id: facts.upstream_request_id.take(),
+            replica_id: self.reporter.replica_id.clone(),
+            config_version: caller.snapshot.version,
+            request_headers: None,
+            request_body: None,
+            response_body: None,
+        };
+        let handles = &self.reporter.handles;
+        tell(&handles.metrics.load(), RecordFinished(Box::new(row)), "request_log", &handles.telemetry);
+    }
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.end(Ending::Cancelled);
+    }
+}
+
+impl Ending<'_> {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Complete(status) => *status,
+            Self::Refused(failure) => failure.status(),
+            // What the client saw: the head of the stream.
+            Self::Broken(_) => 200,
+            Self::Cancelled => 499,
+        }
+    }
+
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Complete(_) => "complete",
+            Self::Refused(_) | Self::Broken(_) => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Refused(failure) | Self::Broken(failure) => Some(failure),
+            Self::Complete(_) | Self::Cancelled => None,
+        }
+    }
+
+    fn category(&self) -> Option<&'static str> {
+        match self {
+            Self::Cancelled => Some("client_cancelled"),
+            _ => self.failure().map(|failure| category(failure.kind)),
+        }
+    }
+
+    /// Requests that the rate limit refused are counted, not stored: a flood of them must not
+    /// become a flood of rows.
+    fn is_logged(&self) -> bool {
+        self.failure().is_none_or(|failure| failure.kind != crate::chat::FailureKind::RateLimited)
+    }
+}
+
+/// No request has more; a provider that says so must not make a counter wrap.
+const MOST_TOKENS: u64 = 1_000_000_000_000;
+
+/// At most this many characters of what a client or a provider wrote: rows wait in memory.
+const LONGEST_TEXT: usize = 2000;
+
+/// A text as a row can hold it. PostgreSQL refuses a NUL, and with it the whole batch.
+fn fit(text: &str) -> String {
+    text.chars().take(LONGEST_TEXT).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn clamp(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,64 @@
+//! What a failed attempt says about its provider, and what follows from it.
+
+use std::time::Duration;
+
+use crate::actors::provider_pool::Outcome;
+use crate::chat::{Failure, FailureKind};
+
+/// What the attempt proved about the provider.
+pub(super) fn outcome_of(failure: &Failure) -> Outcome {
+    match failure.kind {
+        FailureKind::Upstream(401) => Outcome::Auth,
+        FailureKind::Upstream(403) => Outcome::Neutral,
+        FailureKind::Upstream(408) => Outcome::RequestTimeout,
+        FailureKind::Upstream(429) => Outcome::RateLimited { retry_after: failure.retry_after },
+        FailureKind::Upstream(500..) => Outcome::ServerError,
+        FailureKind::Upstream(_) => Outcome::ClientFault,
+        kind if is_transport(kind) => Outcome::Transport,
+        _ => Outcome::Neutral,
+    }
+}
+
+/// Whether another provider may do better. A client's fault would meet the same answer there.
+pub(super) fn may_fail_over(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::Upstream(status) => matches!(status, 401 | 403 | 408 | 429 | 500..),
+        kind => is_transport(kind),
+    }
+}
+
+/// The failure of what still runs when the process must end.
+pub(super) fn shutting_down() -> Failure {
+    Failure::new(FailureKind::ShuttingDown, "llm-proxy is shutting down").with_retry_after(Duration::from_secs(1))
+}
+
+const fn is_transport(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::UpstreamConnect
+            | FailureKind::UpstreamInvalidResponse
+            | FailureKind::UpstreamStream
+            | FailureKind::UpstreamTimeout
+            | FailureKind::TtftTimeout
+            | FailureKind::StreamIdleTimeout
+            | FailureKind::StreamTotalTimeout
+    )
+}
+
+/// The category of a failure in the request log.
+pub(super) const fn category(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Upstream(401 | 403) => "provider_auth",
+        FailureKind::Upstream(429) => "provider_429",
+        FailureKind::Upstream(500..) => "provider_5xx",
+        FailureKind::Upstream(_) => "provider_4xx",
+        FailureKind::UpstreamConnect => "connect_error",
+        FailureKind::UpstreamInvalidResponse => "invalid_response",
+        FailureKind::UpstreamStream => "stream_error",
+        FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",
+        FailureKind::TtftTimeout => "ttft_timeout",
+        FailureKind::NoProviderAvailable | FailureKind::ModelNotFound => "no_provider",
+        FailureKind::Internal | FailureKind::NotReady | FailureKind::ShuttingDown => "internal_error",
+        _ => "client_error",
+    }
+}

@@ -1,0 +1,48 @@
+//! Where a request may go.
+
+use std::sync::Arc;
+
+use super::Endpoint;
+use crate::actors::provider_pool::{Choice, PoolView};
+use crate::chat::{Failure, FailureKind, Operation, Protocol};
+use crate::config::{Candidate, Snapshot};
+
+/// The providers that serve `model` and can do what is asked.
+///
+/// # Errors
+/// `ModelNotFound` when nobody maps it, `UnsupportedOperation` when those who do cannot.
+pub(super) fn candidates(snapshot: &Snapshot, model: &str, endpoint: Endpoint) -> Result<Vec<Candidate>, Failure> {
+    let all: Arc<[Candidate]> = snapshot.candidates(model);
+    if all.is_empty() {
+        let message = format!("no provider serves the model {model:?}");
+        return Err(Failure::new(FailureKind::ModelNotFound, message).with_param("model"));
+    }
+    let able: Vec<Candidate> = all.iter().filter(|candidate| can_do(candidate, endpoint.operation)).cloned().collect();
+    if able.is_empty() {
+        let message = format!("no provider of the model {model:?} can answer this kind of request");
+        return Err(Failure::new(FailureKind::UnsupportedOperation, message).with_param("model"));
+    }
+    Ok(able)
+}
+
+/// Whether a provider can be asked for this at all. Embeddings are forwarded only; everything
+/// else can be translated.
+fn can_do(candidate: &Candidate, operation: Operation) -> bool {
+    match operation {
+        Operation::Embeddings => candidate.provider.kind.protocol() == Protocol::OpenAiChat,
+        Operation::Generate | Operation::Completions | Operation::CountTokens => true,
+    }
+}
+
+/// The next candidate among those not yet tried, at random by effective weight.
+pub(super) fn choose<'c>(
+    pool: &PoolView,
+    candidates: &'c [Candidate],
+    tried: &[usize],
+) -> Option<(usize, &'c Candidate, Choice)> {
+    let left = candidates.iter().enumerate().filter(|(index, _)| !tried.contains(index));
+    let (places, left): (Vec<usize>, Vec<&Candidate>) = left.unzip();
+    let choice = pool.choose(&left, rand::random())?;
+    let place = *places.get(choice.index)?;
+    Some((place, left.get(choice.index)?, choice))
+}

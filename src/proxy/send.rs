@@ -1,0 +1,243 @@
+//! One attempt at one candidate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::{Answer, Failed, Headers, after};
+use super::count_usage::Counter;
+use super::prepare::{Prepared, Request, Translated};
+use super::transcode::{Limits, Pipe};
+use super::{Proxy, open, translate, verbatim};
+use crate::chat::{Failure, FailureKind, Usage};
+use crate::codec::{self, UpstreamCodec};
+use crate::config::{Candidate, Provider};
+use crate::upstream::{
+    BodyError, Head, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url, headers, mask,
+};
+
+/// What one attempt works with.
+struct Attempt<'a> {
+    proxy: &'a Proxy,
+    request: &'a Request<'a>,
+    candidate: &'a Candidate,
+    upstream: &'static dyn UpstreamCodec,
+}
+
+/// Sends the prepared request and waits for the answer, for a stream to its first content.
+pub(super) async fn send(
+    proxy: &Proxy,
+    request: &Request<'_>,
+    candidate: &Candidate,
+    prepared: Prepared,
+    deadline: Option<Instant>,
+) -> Result<Answer, Failed> {
+    let (own, settings) = (&candidate.provider.params.timeouts, &proxy.settings.timeouts);
+    let stream = request.peek.stream;
+    let first = if stream {
+        or_default(own.ttft, settings.ttft).or_else(|| or_default(own.request, settings.request))
+    } else {
+        own.request.filter(|time| !time.is_zero())
+    };
+    let deadline = deadline.into_iter().chain(after(first)).min();
+    let total = or_default(own.stream_total, settings.stream_total);
+    let limits = Limits { idle: or_default(own.stream_idle, settings.stream_idle), total_until: after(total) };
+    let upstream = codec::upstream(candidate.provider.kind.protocol());
+    let attempt = Attempt { proxy, request, candidate, upstream };
+    let answer = attempt.answer(prepared, limits);
+    let Some(deadline) = deadline else {
+        return answer.await;
+    };
+    timeout_at(deadline, answer).await.unwrap_or_else(|_elapsed| {
+        let kind = if stream { FailureKind::TtftTimeout } else { FailureKind::UpstreamTimeout };
+        let message = format!("the provider {} did not answer in time", candidate.provider.key);
+        Err(Failure::new(kind, message).into())
+    })
+}
+
+impl Attempt<'_> {
+    async fn answer(&self, prepared: Prepared, limits: Limits) -> Result<Answer, Failed> {
+        let response = self.connect_and_send(&prepared).await?;
+        let headers = passed_on(&response.head);
+        if response.head.status >= 300 {
+            return Err(self.refused(response, headers, matches!(prepared, Prepared::Verbatim(_))).await);
+        }
+        if self.request.peek.stream {
+            return self.stream(response.body, &prepared, headers, limits).await;
+        }
+        let limit = self.proxy.settings.upstream_max_response_bytes;
+        let body = response.body.read_to_end(limit).await.map_err(|error| unusable(&error))?;
+        match prepared {
+            Prepared::Verbatim(_) => {
+                let verbatim = self.request.call.endpoint.verbatim();
+                let answer = verbatim.forward_response(&body, &self.request.peek.model);
+                let answer = answer.map_err(|failure| self.hide(failure))?;
+                let usage = match answer.usage {
+                    None => verbatim::estimate(self.request, self.candidate, &self.proxy.handles, &body).await,
+                    usage => usage,
+                };
+                let headers = estimated(headers, usage);
+                Ok(Answer::Whole { headers, body: answer.body, usage })
+            }
+            Prepared::Translated(translated) => self.translated(&body, *translated, headers).await,
+        }
+    }
+
+    async fn stream(
+        &self,
+        body: UpstreamBody,
+        prepared: &Prepared,
+        headers: Headers,
+        limits: Limits,
+    ) -> Result<Answer, Failed> {
+        let limit = self.proxy.settings.upstream_max_response_bytes;
+        let opened = open::until_content(body, self.pipe(prepared)?, limit).await;
+        let stream = opened.map_err(|failure| self.hide(failure))?;
+        Ok(Answer::Stream { headers, stream: Box::new(stream), limits })
+    }
+
+    fn pipe(&self, prepared: &Prepared) -> Result<Box<dyn Pipe>, Failure> {
+        match prepared {
+            Prepared::Verbatim(_) => Ok(verbatim::pipe(self.request, self.candidate, &self.proxy.handles)),
+            Prepared::Translated(translated) => {
+                let counted = (&self.proxy.handles, &*self.candidate.mapped_model);
+                Ok(translate::pipe(translated, self.upstream, self.client()?, counted))
+            }
+        }
+    }
+
+    fn client(&self) -> Result<&'static dyn codec::ClientCodec, Failure> {
+        let missing = || Failure::new(FailureKind::UnsupportedOperation, "no provider can answer this kind of request");
+        self.request.call.endpoint.client().ok_or_else(missing)
+    }
+
+    async fn translated(&self, body: &Bytes, translated: Translated, headers: Headers) -> Result<Answer, Failed> {
+        let provider = &self.candidate.provider.key;
+        let decoded = self.upstream.decode_response(body, &translated.chat, provider);
+        let mut response = decoded.map_err(|failure| self.hide(failure))?;
+        if response.usage.is_none() {
+            let (handles, model) = (&self.proxy.handles, &*self.candidate.mapped_model);
+            let counter = Counter::new(handles, model, Arc::clone(&translated.chat));
+            response.usage = counter.count_answer(&response.blocks).await;
+        }
+        let headers = estimated(headers, response.usage);
+        let body = self.client()?.encode_response(&response, &translated.exchange);
+        Ok(Answer::Whole { headers, body, usage: response.usage })
+    }
+
+    async fn connect_and_send(&self, prepared: &Prepared) -> Result<UpstreamResponse, Failure> {
+        let (provider, call) = (&*self.candidate.provider, self.request.call);
+        let operation = self.request.operation(self.candidate);
+        let mut url = endpoint_url(provider, operation, &self.candidate.mapped_model).ok_or_else(|| {
+            let message = format!("the provider {} cannot answer this kind of request", provider.key);
+            Failure::new(FailureKind::UnsupportedOperation, message)
+        })?;
+        let (body, forwarded) = match prepared {
+            Prepared::Verbatim(body) => {
+                if let Some(query) = &call.query {
+                    url.push(if url.contains('?') { '&' } else { '?' });
+                    url.push_str(query);
+                }
+                (body.clone(), &*call.forwarded)
+            }
+            Prepared::Translated(translated) => (translated.body.clone(), [].as_slice()),
+        };
+        let upstream = UpstreamRequest {
+            url: &url,
+            headers: headers(provider, &call.request_id, self.request.peek.stream, forwarded),
+            body,
+            connect_timeout: or_default(provider.params.timeouts.connect, self.proxy.settings.timeouts.connect),
+        };
+        self.proxy.client.send(upstream).await.map_err(|error| self.no_answer(&error))
+    }
+
+    fn no_answer(&self, error: &SendError) -> Failure {
+        let kind = match error {
+            SendError::Connect(_) | SendError::ConnectTimeout | SendError::Broken(_) => FailureKind::UpstreamConnect,
+            SendError::Invalid(_) => FailureKind::UpstreamInvalidResponse,
+        };
+        self.hide(Failure::new(kind, format!("the provider {}: {error}", self.candidate.provider.key)))
+    }
+
+    /// The failure of an answer with an error status, with its body where the client can read it.
+    async fn refused(&self, response: UpstreamResponse, headers: Headers, verbatim: bool) -> Failed {
+        let provider: &Provider = &self.candidate.provider;
+        let Head { status, .. } = response.head;
+        if status < 400 {
+            let message = format!("the provider {} answered with the redirect status {status}", provider.key);
+            return Failure::new(FailureKind::UpstreamInvalidResponse, message).into();
+        }
+        let retry_after = response.head.header("retry-after").and_then(retry_after);
+        // Read to its end, or the connection could not be used again.
+        let limit = self.proxy.settings.upstream_max_response_bytes;
+        let body = response.body.read_to_end(limit).await.unwrap_or_default();
+        let body = Bytes::from(mask(&body, &provider.secret).into_owned());
+        let mut failure = self.upstream.decode_error(status, &body);
+        failure.retry_after = retry_after;
+        let fits = verbatim && self.request.call.endpoint.verbatim().is_error_body(&body);
+        Failed { failure, headers, body: fits.then_some(body) }
+    }
+
+    /// The same failure without keys in its message.
+    fn hide(&self, mut failure: Failure) -> Failure {
+        let masked = mask(failure.message.as_bytes(), &self.candidate.provider.secret);
+        failure.message = String::from_utf8_lossy(&masked).into_owned();
+        failure
+    }
+}
+
+fn unusable(error: &BodyError) -> Failure {
+    Failure::new(FailureKind::UpstreamInvalidResponse, error.to_string())
+}
+
+/// Tells the client when usage was counted here.
+fn estimated(mut headers: Headers, usage: Option<Usage>) -> Headers {
+    if usage.is_some_and(|usage| usage.estimated) {
+        headers.push(("x-llm-proxy-usage".to_owned(), "estimated".to_owned()));
+    }
+    headers
+}
+
+/// Headers of the provider's answer that the client gets.
+fn passed_on(head: &Head) -> Headers {
+    let id = ["x-request-id", "request-id", "apim-request-id"].into_iter().find_map(|name| head.header(name));
+    let id = id.map(|id| ("x-upstream-request-id".to_owned(), id.to_owned()));
+    let limits = head.with_prefix(&["x-ratelimit-", "anthropic-ratelimit-"]);
+    let limits = limits.map(|(name, value)| (format!("x-upstream-{name}"), value.to_owned()));
+    let again = ["retry-after", "retry-after-ms", "x-should-retry"].into_iter().filter(|_| head.status >= 400);
+    let again = again.filter_map(|name| Some((name.to_owned(), head.header(name)?.to_owned())));
+    id.into_iter().chain(limits).chain(again).collect()
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(value.trim()).ok()?;
+    Some((date.to_utc() - chrono::Utc::now()).to_std().unwrap_or(Duration::ZERO))
+}
+
+/// A provider's own timeout, where zero is off, or the process-wide one.
+fn or_default(own: Option<Duration>, default: Option<Duration>) -> Option<Duration> {
+    own.or(default).filter(|time| !time.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after("soon"), None);
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        let later = (chrono::Utc::now() + chrono::Duration::seconds(90)).format("%a, %d %b %Y %H:%M:%S GMT");
+        let wait = retry_after(&later.to_string()).unwrap();
+        assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(90), "{wait:?}");
+    }
+}

@@ -1,0 +1,290 @@
+//! The one stream adapter: a provider's bytes in, the client's bytes out.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+
+use super::Finish;
+use super::finish::{Ending, Reporter};
+use super::open::{OpenStream, broken, too_large};
+use super::outcome::shutting_down;
+use crate::chat::{Failure, FailureKind, Usage};
+use crate::codec::Seen;
+use crate::sse::Frame;
+use crate::upstream::UpstreamBody;
+
+/// How long the last bytes of an answer that is already complete are waited for, so that its
+/// connection can be used again.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long what follows a complete answer is waited for, where it is forwarded.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// How frames become what the client gets: forwarded as they are, or decoded and encoded.
+pub(super) trait Pipe {
+    /// Writes what a frame makes visible and tells what it held.
+    fn frame(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<Seen, Failure>;
+    /// The provider has closed; completes what may be completed.
+    fn close(&mut self, out: &mut BytesMut) -> Result<Seen, Failure>;
+    /// A frame that came together with the one that ended the stream, such as the `[DONE]` that
+    /// some servers add to every protocol.
+    fn trailing(&mut self, _frame: &Frame, _out: &mut BytesMut) {}
+    /// Whether what follows the end is waited for a moment, because it is forwarded, too.
+    fn lingers(&self) -> bool {
+        false
+    }
+    /// Ends the stream with an error in the client's protocol.
+    fn fail(&mut self, failure: &Failure, out: &mut BytesMut);
+    /// Set once when the answer is complete but for its token counts, which the provider did
+    /// not send.
+    fn counting(&mut self) -> Option<Counting> {
+        None
+    }
+    /// Completes the answer with what was counted.
+    fn counted(&mut self, _usage: Option<Usage>, _out: &mut BytesMut) -> Seen {
+        Seen::default()
+    }
+}
+
+/// Counts tokens off the event loop; `None` when they cannot be counted.
+pub(super) type Counting = Pin<Box<dyn Future<Output = Option<Usage>>>>;
+
+/// When a stream has taken too long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Silence of the provider.
+    pub idle: Option<Duration>,
+    /// The whole stream.
+    pub total_until: Option<Instant>,
+}
+
+/// A streamed answer. Each item is what one piece of the provider's bytes became. Dropping it
+/// before its end closes the connection to the provider and records the request as cancelled.
+pub struct Transcode {
+    stream: OpenStream,
+    finish: Finish,
+    clock: Clock,
+    /// Set when the answer is complete, while what may still follow is waited for.
+    lingering: Option<Pin<Box<Sleep>>>,
+    /// The last bytes are out.
+    closed: bool,
+}
+
+/// Timers that are set once and corrected when they fire, instead of at every event.
+struct Clock {
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    total: Option<Pin<Box<Sleep>>>,
+    last: Instant,
+    /// The end of the process.
+    cut: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Transcode {
+    pub(super) fn new(stream: OpenStream, limits: Limits, mut finish: Finish) -> Self {
+        finish.first_content();
+        finish.usage(stream.usage);
+        let clock = Clock::new(limits, finish.reporter());
+        let mut transcode = Self { stream, finish, clock, lingering: None, closed: false };
+        // The piece that held the first content may hold more.
+        let result = transcode.forward_frames();
+        transcode.settle(result);
+        transcode
+    }
+
+    /// Ends the stream where it has failed or is complete.
+    fn settle(&mut self, result: Result<(), Failure>) {
+        match result {
+            Err(failure) => self.fail(&failure),
+            Ok(()) if self.stream.ended && !self.closed => {
+                self.finish.end(Ending::Complete(200));
+                if self.stream.pipe.lingers() && !self.stream.body.is_done() {
+                    self.lingering = Some(Box::pin(sleep(LINGER)));
+                } else {
+                    self.closed = true;
+                    self.drain();
+                }
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// Takes in what has come; leaves what the client gets in `out`.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream.parser.feed(bytes);
+        self.forward_frames()
+    }
+
+    fn forward_frames(&mut self) -> Result<(), Failure> {
+        while !self.stream.ended && !self.closed && self.stream.counting.is_none() {
+            let frame = self.stream.parser.next_frame().map_err(|error| too_large(&error))?;
+            let Some(frame) = frame else {
+                return Ok(());
+            };
+            self.forward(&frame)?;
+        }
+        self.forward_trailing();
+        Ok(())
+    }
+
+    fn forward_trailing(&mut self) {
+        while self.stream.ended
+            && let Ok(Some(frame)) = self.stream.parser.next_frame()
+        {
+            self.stream.pipe.trailing(&frame, &mut self.stream.out);
+        }
+    }
+
+    fn forward(&mut self, frame: &Frame) -> Result<(), Failure> {
+        let before = self.stream.out.len();
+        let seen = self.stream.pipe.frame(frame, &mut self.stream.out)?;
+        self.take_in(before, seen);
+        Ok(())
+    }
+
+    fn take_in(&mut self, before: usize, seen: Seen) {
+        self.finish.usage(seen.usage);
+        self.stream.ended |= seen.ended;
+        if let Some(failure) = seen.failed {
+            // The pipe has told the client already.
+            let told = self.stream.out.split_off(before);
+            self.stream.out.extend_from_slice(&self.finish.mask(&told));
+            self.finish.end(Ending::Broken(&self.finish.hide(&failure)));
+            self.closed = true;
+        } else {
+            self.stream.counting = self.stream.pipe.counting();
+        }
+    }
+
+    fn end_of_upstream(&mut self) -> Result<(), Failure> {
+        if let Some(frame) = self.stream.parser.finish() {
+            self.forward(&frame)?;
+        }
+        if !self.stream.ended && !self.closed && self.stream.counting.is_none() {
+            let before = self.stream.out.len();
+            let seen = self.stream.pipe.close(&mut self.stream.out)?;
+            self.take_in(before, seen);
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        // What cannot be read is quoted, and may hold a key.
+        let failure = self.finish.hide(failure);
+        self.stream.pipe.fail(&failure, &mut self.stream.out);
+        self.finish.end(Ending::Broken(&failure));
+        self.closed = true;
+    }
+
+    /// Lets the provider's connection be used again, in the background: the client must not wait
+    /// for the end of a body whose last event it has.
+    fn drain(&mut self) {
+        let body = std::mem::replace(&mut self.stream.body, UpstreamBody::empty());
+        if !body.is_done() {
+            tokio::task::spawn_local(timeout(DRAIN, body.for_each(|_| std::future::ready(()))));
+        }
+    }
+
+    /// Forwards what follows the end, until the provider closes or the time is over.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.stream.body).poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.stream.parser.feed(&bytes);
+                self.forward_trailing();
+                return Poll::Ready(());
+            }
+            Poll::Ready(Some(Err(_)) | None) => {}
+            Poll::Pending => {
+                if let Some(timer) = &mut self.lingering {
+                    std::task::ready!(timer.as_mut().poll(cx));
+                }
+            }
+        }
+        self.closed = true;
+        Poll::Ready(())
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lingering.is_some() {
+            return self.linger(cx);
+        }
+        if let Some(counting) = &mut self.stream.counting {
+            let usage = std::task::ready!(counting.as_mut().poll(cx));
+            self.stream.counting = None;
+            let before = self.stream.out.len();
+            let seen = self.stream.pipe.counted(usage, &mut self.stream.out);
+            self.take_in(before, seen);
+            self.settle(Ok(()));
+            return Poll::Ready(());
+        }
+        let result = match Pin::new(&mut self.stream.body).poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.clock.last = Instant::now();
+                self.read(&bytes)
+            }
+            Poll::Ready(Some(Err(error))) => Err(broken(&error)),
+            Poll::Ready(None) => self.end_of_upstream(),
+            Poll::Pending => match self.clock.poll(cx) {
+                Poll::Ready(failure) => Err(failure),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        self.settle(result);
+        Poll::Ready(())
+    }
+}
+
+impl Stream for Transcode {
+    type Item = Result<Bytes, std::convert::Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if !self.stream.out.is_empty() {
+                return Poll::Ready(Some(Ok(self.stream.out.split().freeze())));
+            }
+            if self.closed {
+                return Poll::Ready(None);
+            }
+            std::task::ready!(self.step(cx));
+        }
+    }
+}
+
+impl Clock {
+    fn new(limits: Limits, reporter: Arc<Reporter>) -> Self {
+        Self {
+            cut: Box::pin(async move { reporter.cut().await }),
+            idle: limits.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
+            total: limits.total_until.map(|end| Box::pin(sleep_until(end))),
+            last: Instant::now(),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(shutting_down());
+        }
+        if let Some(total) = &mut self.total
+            && total.as_mut().poll(cx).is_ready()
+        {
+            let message = "the stream took longer than it may";
+            return Poll::Ready(Failure::new(FailureKind::StreamTotalTimeout, message));
+        }
+        if let Some((idle, timer)) = &mut self.idle {
+            while timer.as_mut().poll(cx).is_ready() {
+                let due = self.last + *idle;
+                if due <= Instant::now() {
+                    let message = format!("the provider sent nothing for {} s", idle.as_secs_f64());
+                    return Poll::Ready(Failure::new(FailureKind::StreamIdleTimeout, message));
+                }
+                timer.as_mut().reset(due);
+            }
+        }
+        Poll::Pending
+    }
+}
