@@ -1,0 +1,62 @@
+# Everything a developer or CI runs. Tools come from the registries of cargo, pip, npm and apt.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
+export CARGO_TARGET_DIR
+
+.PHONY: help demo build check test test-rust test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: ## Run proxy and mock provider with a temporary database; prints curl lines to paste
+	@echo "building llm-proxy (the first time takes some minutes) ..."
+	@cargo build --quiet --locked
+	@$(CARGO_TARGET_DIR)/debug/llm-proxy demo $(DEMO_FLAGS)
+
+build: ## Build the release binary
+	cargo build --release --locked
+
+check: ## Formatting, lints, documentation
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
+
+test: test-rust test-sdk test-agents fuzz-short ## All tests; installs what they need
+
+test-rust: ## Unit and integration tests
+	@echo "compiling and running the Rust tests (the first time takes some minutes) ..."
+	cargo test --locked
+
+test-sdk: ## The official SDKs against a real server
+	tests/sdk/run
+
+test-agents: ## Codex, AI SDK, LangChain and Pydantic AI, each doing a task through a real server
+	tests/agents/run
+
+golden: ## Write the golden translations anew, for review
+	UPDATE_GOLDEN=1 cargo test --locked --test golden
+
+# The codecs are free of unsafe code, so no sanitizer and no nightly compiler is needed.
+FUZZ_SECS ?= 600
+FUZZ_RUN = CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz cargo fuzz run --sanitizer none
+FUZZ_SEEDS = $(wildcard tests/golden/*/requests tests/golden/*/responses tests/golden/*/streams tests/golden/*/errors)
+
+fuzz: fuzz-tool ## Fuzz every decoder for FUZZ_SECS seconds each
+	@$(MAKE) --no-print-directory fuzz-each FUZZ_LIMIT="-max_total_time=$(FUZZ_SECS)"
+
+# A fixed seed, so that the same code gives the same result everywhere.
+fuzz-short: fuzz-tool ## The same for a bounded number of inputs, always the same ones
+	@echo "building and running the fuzz targets (the first time takes some minutes) ..."
+	@$(MAKE) --no-print-directory fuzz-each FUZZ_LIMIT="-runs=20000 -seed=1"
+
+fuzz-each:
+	@for target in $$(cargo fuzz list); do \
+	  echo "fuzzing $$target ($(FUZZ_LIMIT))"; corpus=$$(mktemp -d); \
+	  $(FUZZ_RUN) $$target $$corpus $(FUZZ_SEEDS) -- $(FUZZ_LIMIT) -max_len=16384 -timeout=20 -verbosity=0 \
+	    || { rm -rf $$corpus; exit 1; }; rm -rf $$corpus; \
+	done
+
+fuzz-tool:
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz@0.13.2

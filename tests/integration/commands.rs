@@ -1,0 +1,176 @@
+//! The command line of the real binary.
+
+use std::fs;
+use std::net::TcpListener;
+
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+use crate::support::{ADMIN_KEY, Connection, Process, execute, hello, hello_stream};
+
+#[test]
+fn wrong_settings_end_with_code_2_and_are_all_named() {
+    let folder = tempdir().unwrap();
+    let wrong = [
+        ("PORT", "http"),
+        ("HOST", "everywhere"),
+        ("MAX_ATTEMPTS", "0"),
+        ("REQUEST_TIMEOUT_SECS", "soon"),
+        ("ALLOW_ANONYMOUS", "perhaps"),
+        ("DB_URL", "mysql://root:hunter2@db/x"),
+        ("LOG_FORMAT", "xml"),
+    ];
+    for command in [&["serve"][..], &[]] {
+        let (code, out, error) = Process::output(&folder, command, &wrong);
+        assert_eq!((code, out.as_str()), (2, ""), "{error}");
+        for name in wrong.iter().map(|(name, _)| *name).chain(["ADMIN_KEY"]) {
+            assert!(error.contains(&format!("{name}: ")), "{name} is not named in:\n{error}");
+        }
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn usage_errors_end_with_code_2_and_help_with_0() {
+    let folder = tempdir().unwrap();
+    for arguments in
+        [&["nonsense"][..], &["serve", "--port", "1"], &["demo", "--port", "x"], &["--env-file", "missing.env"]]
+    {
+        let (code, _, error) = Process::output(&folder, arguments, &[]);
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(!error.is_empty());
+    }
+    let (code, help, _) = Process::output(&folder, &["--help"], &[]);
+    assert_eq!(code, 0);
+    for command in ["serve", "demo", "mock", "migrate", "openapi", "check", "--env-file"] {
+        assert!(help.contains(command), "{command} is not in:\n{help}");
+    }
+    let (code, version, _) = Process::output(&folder, &["--version"], &[]);
+    assert_eq!((code, version.trim()), (0, concat!("llm-proxy ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn an_env_file_fills_in_what_the_environment_does_not_say() {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "ADMIN_KEY=from-the-file\nPORT=wrong\n").unwrap();
+    let (code, _, error) = Process::output(&folder, &["check"], &[]);
+    assert_eq!(code, 2);
+    assert!(error.contains("PORT: ") && !error.contains("ADMIN_KEY"), "{error}");
+    let (code, out, error) = Process::output(&folder, &["check"], &[("PORT", "0")]);
+    assert_eq!(code, 0, "{out}{error}");
+    fs::write(folder.path().join("other.env"), "ADMIN_KEY=from-the-other\n").unwrap();
+    let (code, out, error) = Process::output(&folder, &["check", "--env-file", "other.env"], &[]);
+    assert_eq!(code, 0, "{out}{error}");
+}
+
+#[test]
+fn migrations_are_applied_once() {
+    let folder = tempdir().unwrap();
+    let (code, first, error) = Process::output(&folder, &["migrate"], &[]);
+    assert_eq!(code, 0, "{error}");
+    assert!(first.ends_with(" migrations applied\n") && !first.starts_with("0 "), "{first}");
+    let (code, again, _) = Process::output(&folder, &["migrate"], &[]);
+    assert_eq!((code, again.as_str()), (0, "0 migrations applied\n"));
+    assert!(folder.path().join("llm-proxy.db").exists());
+}
+
+#[test]
+fn check_names_every_problem_and_changes_nothing() {
+    let folder = tempdir().unwrap();
+    let key = [("ADMIN_KEY", ADMIN_KEY)];
+    let (code, out, error) = Process::output(&folder, &["check"], &key);
+    assert_eq!(code, 0, "{out}{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "check made a database");
+    assert_eq!(Process::output(&folder, &["migrate"], &[]).0, 0);
+    execute(
+        &folder.path().join("llm-proxy.db"),
+        "INSERT INTO providers (provider_key, provider_type, api_base, api_key, model_mapping)
+         VALUES ('bad-base', 'openai', 'nowhere', 'k', '{}'), ('bad-key', 'openai', 'http://h/v1', 'k', '{\"(\":\"x\"}')",
+    );
+    let (code, _, error) = Process::output(&folder, &["check"], &key);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("api_base") && error.contains("model_mapping"), "{error}");
+    let (code, _, error) = Process::output(&folder, &["check"], &[("ADMIN_KEY", ADMIN_KEY), ("WORKERS", "none")]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("WORKERS") && error.contains("api_base"), "{error}");
+}
+
+#[test]
+fn a_database_that_cannot_be_used_ends_with_code_3() {
+    let folder = tempdir().unwrap();
+    let key = ("ADMIN_KEY", ADMIN_KEY);
+    let (code, _, error) = Process::output(&folder, &["serve"], &[key, ("DB_URL", "sqlite:///no/such/folder/x.db")]);
+    assert_eq!(code, 3, "{error}");
+    fs::write(folder.path().join("text.db"), "this is no database, it only has the name of one".repeat(100)).unwrap();
+    for command in ["serve", "check", "migrate"] {
+        let (code, _, error) = Process::output(&folder, &[command], &[key, ("DB_URL", "sqlite://text.db")]);
+        assert_eq!(code, 3, "{command}: {error}");
+    }
+    assert_eq!(Process::output(&folder, &["migrate"], &[]).0, 0);
+    execute(
+        &folder.path().join("llm-proxy.db"),
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')",
+    );
+    for command in ["serve", "check", "migrate"] {
+        let (code, _, error) = Process::output(&folder, &[command], &[key, ("PORT", "0")]);
+        assert_eq!(code, 3, "{command}: {error}");
+        assert!(error.contains("newer"), "{command}: {error}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_code_1() {
+    let folder = tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let variables = [("ADMIN_KEY", ADMIN_KEY), ("HOST", "127.0.0.1"), ("PORT", port.as_str())];
+    let (code, _, error) = Process::output(&folder, &["serve"], &variables);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains(&port), "{error}");
+}
+
+#[test]
+fn the_openapi_document_is_printed() {
+    let folder = tempdir().unwrap();
+    let (code, out, error) = Process::output(&folder, &["openapi"], &[]);
+    assert_eq!(code, 0, "{error}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    for path in ["/admin/v1/providers", "/admin/v1/credentials/{id}"] {
+        assert!(document["paths"].get(path).is_some(), "{path} is not described");
+    }
+}
+
+#[test]
+fn the_mock_runs_alone() {
+    let folder = tempdir().unwrap();
+    let process = Process::start(&folder, &["mock", "--port", "0", "--pace-ms", "0"], &[]);
+    let line = process.wait_for("http://");
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+    let mut connection = Connection::open(address);
+    for body in [hello("mock"), hello_stream("mock")] {
+        let answer = connection.ask("POST", "/v1/chat/completions", &[], body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    drop(connection);
+    process.signal("INT");
+    assert!(process.wait().0.success());
+}
+
+#[test]
+fn each_log_line_is_a_json_object_when_asked() {
+    let folder = tempdir().unwrap();
+    let (process, address) = Process::serve(&folder, &[("LOG_LEVEL", "debug")]);
+    Connection::open(address).ask("GET", "/health", &[], b"");
+    process.signal("INT");
+    let (status, log) = process.wait();
+    assert!(status.success());
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        for member in ["time", "level", "target", "message"] {
+            assert!(line[member].is_string(), "{line}");
+        }
+    }
+    assert!(log.contains(&json!("stopped").to_string()));
+}

@@ -1,0 +1,26 @@
+//! The server as its clients, its operators and its providers see it: over sockets.
+
+#![cfg(test)]
+
+mod support;
+
+mod auth;
+mod bad_requests;
+mod commands;
+mod completions;
+mod config;
+mod demo;
+mod disconnects;
+mod hostile;
+mod large_bodies;
+mod models;
+mod observability;
+mod protocols;
+mod rate_limits;
+mod routes;
+mod secrets;
+mod shutdown;
+mod streams;
+mod upstream_errors;
+mod verbatim;
+mod weights;
