@@ -8,7 +8,7 @@ use super::client::client_name;
 use super::{Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
 use crate::config::{KeyHash, KeyRefusal};
-use crate::proxy::{Caller, Finish, Opening};
+use crate::proxy::{Caller, Finish, Opening, shutting_down};
 use crate::upstream;
 
 /// Starts the record of a request that came to `path`.
@@ -38,8 +38,7 @@ pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
 /// `ShuttingDown`, or `InvalidApiKey` with the reason in the message.
 pub(super) fn caller(request: &HttpRequest, shared: &Shared) -> Result<Caller, Failure> {
     if *shared.phase.borrow() == Phase::Closing {
-        let failure = Failure::new(FailureKind::ShuttingDown, "llm-proxy is shutting down");
-        return Err(failure.with_retry_after(std::time::Duration::from_secs(1)));
+        return Err(shutting_down());
     }
     let snapshot = shared.handles.snapshot.load();
     if shared.settings.allow_anonymous && !snapshot.has_enabled_credential() {

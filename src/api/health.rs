@@ -33,12 +33,11 @@ struct Ready {
 /// Always 200: what is configured.
 pub(super) async fn health(shared: web::Data<Shared>) -> HttpResponse {
     let snapshot = shared.handles.snapshot.load();
-    let enabled = |is_enabled: bool| is_enabled;
     let status = if is_serving(&shared) { "ok" } else { "draining" };
     HttpResponse::Ok().json(Health {
         status,
-        providers_count: snapshot.providers.iter().filter(|provider| enabled(provider.is_enabled)).count(),
-        credentials_count: snapshot.credentials.iter().filter(|found| enabled(found.record.is_enabled)).count(),
+        providers_count: snapshot.providers.iter().filter(|provider| provider.is_enabled).count(),
+        credentials_count: snapshot.credentials.iter().filter(|found| found.record.is_enabled).count(),
     })
 }
 

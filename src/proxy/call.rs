@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::chat::{Operation, Protocol};
+use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::codec::{self, ClientCodec, Verbatim};
 use crate::config::{Credential, Snapshot};
 use crate::upstream::{HeaderName, HeaderValue};
@@ -45,10 +45,14 @@ pub struct Call {
 }
 
 impl Endpoint {
-    /// How requests are read and answers written for another protocol; `None` for operations
-    /// that no other protocol has.
-    pub(super) fn client(&self) -> Option<&'static dyn ClientCodec> {
-        codec::client(self.protocol, self.operation)
+    /// How requests are read and answers written for another protocol.
+    ///
+    /// # Errors
+    /// `UnsupportedOperation` for operations that no other protocol has.
+    pub(super) fn client(&self) -> Result<&'static dyn ClientCodec, Failure> {
+        codec::client(self.protocol, self.operation).ok_or_else(|| {
+            Failure::new(FailureKind::UnsupportedOperation, "no provider can answer this kind of request")
+        })
     }
 
     /// How bytes are forwarded to a provider of the same protocol.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::prepare::Request;
-use super::{Call, Finish, Proxy, Reply, ReplyBody, Stage, admit, answer, attempt, outcome, reply, route};
+use super::{Call, Finish, Proxy, Reply, ReplyBody, answer, attempt, outcome, reply};
 use crate::actors::tokenizer::count;
 use crate::chat::{Countable, Failure, FailureKind, Protocol};
 use crate::codec::ClientCodec as _;
@@ -30,14 +30,7 @@ impl Proxy {
     }
 
     async fn ask_provider(&self, call: &Call, body: &Bytes, finish: &mut Finish) -> Result<Counted, Failure> {
-        let peek = call.endpoint.verbatim().peek(body)?;
-        let asked = admit::model_name(&peek.model, self.settings.provider_suffix.as_deref());
-        finish.asked(&peek.model, false);
-        finish.lap(Stage::Parse);
-        admit::allow_model(&call.caller, asked)?;
-        let candidates = route::candidates(&call.caller.snapshot, asked, call.endpoint)?;
-        finish.mapped_by(&call.caller.snapshot, asked, &candidates);
-        finish.lap(Stage::Route);
+        let (peek, candidates) = self.route(call, body, finish)?;
         let model = candidates.first().map_or_else(String::new, |first| first.mapped_model.to_string());
         let able: Vec<Candidate> =
             candidates.into_iter().filter(|one| one.provider.kind.protocol() == Protocol::Anthropic).collect();

@@ -26,12 +26,15 @@ use bytes::Bytes;
 pub use self::admit::{model_name, refusal, throttle};
 pub use self::call::{Call, Caller, Endpoint};
 pub use self::finish::{Finish, Opening, Reporter};
+pub use self::outcome::shutting_down;
 use self::prepare::Request;
 pub use self::reply::{Reply, ReplyBody, failure_reply};
 pub use self::timings::Stage;
 pub use self::transcode::Transcode;
 use crate::actors::Handles;
 use crate::chat::Failure;
+use crate::codec::Peek;
+use crate::config::Candidate;
 use crate::settings::Settings;
 use crate::upstream::Client;
 
@@ -77,7 +80,14 @@ impl Proxy {
         body: Bytes,
         finish: &mut Finish,
     ) -> Result<answer::Answer, answer::Failed> {
-        let peek = call.endpoint.verbatim().peek(&body)?;
+        let (peek, candidates) = self.route(call, &body, finish)?;
+        let request = Request::new(call, body, peek);
+        attempt::first_answer(self, &request, &candidates, finish).await
+    }
+
+    /// Reads what routing must know and finds the providers that may be asked.
+    fn route(&self, call: &Call, body: &Bytes, finish: &mut Finish) -> Result<(Peek, Vec<Candidate>), Failure> {
+        let peek = call.endpoint.verbatim().peek(body)?;
         let asked = admit::model_name(&peek.model, self.settings.provider_suffix.as_deref());
         finish.asked(&peek.model, peek.stream);
         finish.lap(Stage::Parse);
@@ -85,7 +95,6 @@ impl Proxy {
         let candidates = route::candidates(&call.caller.snapshot, asked, call.endpoint)?;
         finish.mapped_by(&call.caller.snapshot, asked, &candidates);
         finish.lap(Stage::Route);
-        let request = Request::new(call, body, peek);
-        attempt::first_answer(self, &request, &candidates, finish).await
+        Ok((peek, candidates))
     }
 }

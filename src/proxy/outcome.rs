@@ -27,8 +27,9 @@ pub(super) fn may_fail_over(failure: &Failure) -> bool {
     }
 }
 
-/// The failure of what still runs when the process must end.
-pub(super) fn shutting_down() -> Failure {
+/// The failure of what comes, or still runs, when the process must end.
+#[must_use]
+pub fn shutting_down() -> Failure {
     Failure::new(FailureKind::ShuttingDown, "llm-proxy is shutting down").with_retry_after(Duration::from_secs(1))
 }
 

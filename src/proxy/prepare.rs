@@ -62,10 +62,7 @@ impl<'r> Request<'r> {
     /// # Errors
     /// When it is none, or no other protocol can carry it.
     pub(super) fn chat(&self) -> Result<&Arc<ChatRequest>, Failure> {
-        let decode = || match self.call.endpoint.client() {
-            Some(client) => client.decode_request(&self.body).map(Arc::new),
-            None => Err(Failure::new(FailureKind::UnsupportedOperation, "no provider can answer this kind of request")),
-        };
+        let decode = || self.call.endpoint.client()?.decode_request(&self.body).map(Arc::new);
         self.chat.get_or_init(decode).as_ref().map_err(Clone::clone)
     }
 

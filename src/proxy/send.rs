@@ -103,14 +103,9 @@ impl Attempt<'_> {
             Prepared::Verbatim(_) => Ok(verbatim::pipe(self.request, self.candidate, &self.proxy.handles)),
             Prepared::Translated(translated) => {
                 let counted = (&self.proxy.handles, &*self.candidate.mapped_model);
-                Ok(translate::pipe(translated, self.upstream, self.client()?, counted))
+                Ok(translate::pipe(translated, self.upstream, self.request.call.endpoint.client()?, counted))
             }
         }
-    }
-
-    fn client(&self) -> Result<&'static dyn codec::ClientCodec, Failure> {
-        let missing = || Failure::new(FailureKind::UnsupportedOperation, "no provider can answer this kind of request");
-        self.request.call.endpoint.client().ok_or_else(missing)
     }
 
     async fn translated(&self, body: &Bytes, translated: Translated, headers: Headers) -> Result<Answer, Failed> {
@@ -123,7 +118,7 @@ impl Attempt<'_> {
             response.usage = counter.count_answer(&response.blocks).await;
         }
         let headers = estimated(headers, response.usage);
-        let body = self.client()?.encode_response(&response, &translated.exchange);
+        let body = self.request.call.endpoint.client()?.encode_response(&response, &translated.exchange);
         Ok(Answer::Whole { headers, body, usage: response.usage })
     }
 
