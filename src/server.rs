@@ -72,7 +72,7 @@ pub enum Stop {
 /// What is missing.
 pub async fn bind(settings: Settings) -> Result<Bound, ServerError> {
     let telemetry = Telemetry::new().map_err(|error| ServerError::Run(error.to_string()))?;
-    let store = store::open(&settings.db_url, settings.db_pool_max).await?;
+    let store = store::connect(&settings.database)?;
     let arbiter = Arbiter::new();
     let handles = actors::start(&arbiter, store, &settings, telemetry.clone()).await?;
     let address = SocketAddr::new(settings.http.host, settings.http.port);

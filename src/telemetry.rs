@@ -1,7 +1,9 @@
 //! Every metric, declared once and passed by handle.
 
 pub use prometheus::IntGauge;
-use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 /// Buckets of durations, in seconds.
 const DURATION: [f64; 17] =
@@ -33,6 +35,14 @@ pub struct Telemetry {
     pub dropped_fields: IntCounterVec,
     /// The version of the published configuration.
     pub config_version: IntGauge,
+    /// Whether the database answers.
+    pub database_up: IntGauge,
+    /// Whether Redis answers; 0 also where none is configured.
+    pub redis_up: IntGauge,
+    /// Rate limit decisions that were taken without Redis although it is configured.
+    pub rate_limit_fallback: IntCounter,
+    /// Open connections to the feed of configuration changes.
+    pub feed_subscribers: IntGauge,
 }
 
 impl Telemetry {
@@ -70,7 +80,14 @@ impl Telemetry {
                 &["mailbox"],
             )?,
             dropped_fields: counter("dropped_fields_total", "Fields that a translation had to leave out", &dropped)?,
-            config_version: IntGauge::new("llm_proxy_config_version", "Version of the configuration in force")?,
+            config_version: IntGauge::new(full("config_version"), "Version of the configuration in force")?,
+            database_up: IntGauge::new(full("database_up"), "1 while the database answers")?,
+            redis_up: IntGauge::new(full("redis_up"), "1 while Redis answers")?,
+            rate_limit_fallback: IntCounter::new(
+                full("rate_limit_fallback_total"),
+                "Rate limit decisions taken without Redis although it is configured",
+            )?,
+            feed_subscribers: IntGauge::new(full("feed_subscribers"), "Open connections to the config feed")?,
         };
         telemetry.register()?;
         Ok(telemetry)
@@ -91,7 +108,11 @@ impl Telemetry {
         self.registry.register(Box::new(self.tokens_per_second.clone()))?;
         self.registry.register(Box::new(self.mailbox_dropped.clone()))?;
         self.registry.register(Box::new(self.dropped_fields.clone()))?;
-        self.registry.register(Box::new(self.config_version.clone()))
+        self.registry.register(Box::new(self.config_version.clone()))?;
+        self.registry.register(Box::new(self.database_up.clone()))?;
+        self.registry.register(Box::new(self.redis_up.clone()))?;
+        self.registry.register(Box::new(self.rate_limit_fallback.clone()))?;
+        self.registry.register(Box::new(self.feed_subscribers.clone()))
     }
 
     /// All families in Prometheus' text format.

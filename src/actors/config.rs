@@ -1,19 +1,21 @@
 //! The one writer of configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix::{
-    Actor, ActorFutureExt as _, Addr, AsyncContext as _, AtomicResponse, Context, Handler, Message, WrapFuture as _,
-};
+use actix::{Actor, Addr, AsyncContext as _, AtomicResponse, Context, Handler, Message, WrapFuture as _};
 
 use super::AskError;
 use super::adopt::Adopt;
+use super::database::DatabaseWatch;
+use super::keeper::Keeper;
 use super::provider_pool::ProviderPoolActor;
 use super::published::Publisher;
 use super::rate_limiter::RateLimiterActor;
 use super::supervise::Supervised;
-use crate::config::{ConfigError, CredentialDraft, CredentialPatch, ProviderDraft, ProviderPatch, Snapshot};
+use crate::config::{
+    ConfigError, CredentialDraft, CredentialPatch, ProviderDraft, ProviderPatch, Sealer, Snapshot, Source,
+};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 
@@ -52,16 +54,27 @@ pub enum ConfigActorError {
     /// A follower could not take over the new configuration, so it was not published.
     #[error("the new configuration could not be put in force: {0}")]
     Follower(AskError),
+    /// The change is stored, but could not be read back and put in force here yet.
+    #[error("the change is stored but not in force here yet: {0}")]
+    NotInForce(StoreError),
+    /// Changes before it took so long that its caller no longer waits; nothing was done.
+    #[error("it waited too long for other changes")]
+    Late,
 }
+
+/// Makes sure that what the database holds is in force, without reading all of it when it is.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct CatchUp;
 
 /// Applies one change; replies after it is stored *and* visible to new requests.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Applied, ConfigActorError>")]
 pub struct Apply {
-    /// What to change.
-    pub change: Change,
-    /// Who asked for it, for the history.
-    pub actor: String,
+    change: Change,
+    actor: String,
+    /// What has not begun by then is not done.
+    deadline: Instant,
 }
 
 /// Reads the store again and publishes what it holds.
@@ -78,13 +91,60 @@ pub struct Followers {
     pub provider_pool: Supervised<ProviderPoolActor>,
 }
 
+/// What the writer of configuration works with.
+#[derive(Clone)]
+pub struct ConfigParts {
+    /// Where the configuration is kept.
+    pub store: Arc<dyn Store>,
+    /// What opens its secrets.
+    pub sealer: Arc<Sealer>,
+    /// Those who are told first.
+    pub followers: Followers,
+    /// Where it is published.
+    pub snapshots: Publisher<Snapshot>,
+    /// Who keeps the configuration for a start without the database.
+    pub keeper: Option<Keeper>,
+    /// Where it is noted whether the database answers.
+    pub database: DatabaseWatch,
+    /// How often the stored version is polled.
+    pub poll: Duration,
+    /// The metrics.
+    pub telemetry: Telemetry,
+}
+
 /// Serialises configuration changes and publishes each result as an immutable [`Snapshot`].
 pub struct ConfigActor {
-    store: Arc<dyn Store>,
-    followers: Followers,
-    snapshots: Publisher<Snapshot>,
-    poll: Duration,
-    telemetry: Telemetry,
+    parts: ConfigParts,
+}
+
+/// Pauses between attempts to reach a database that was away when the process started.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// How long a change may wait for those before it. Well below the time that an answer may take,
+/// so that nothing is stored after its caller was told that it was not.
+const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+
+// === impl Apply ===
+
+impl Apply {
+    /// A change that `actor` asks for now; the name is for the history.
+    #[must_use]
+    pub fn new(change: Change, actor: String) -> Self {
+        Self { change, actor, deadline: Instant::now() + BEGIN_WITHIN }
+    }
+}
+
+// === impl ConfigActorError ===
+
+impl ConfigActorError {
+    /// The same for a change that is stored already.
+    fn stored(self) -> Self {
+        match self {
+            Self::Store(error) => Self::NotInForce(error),
+            other => other,
+        }
+    }
 }
 
 // === impl Followers ===
@@ -122,32 +182,32 @@ where
 // === impl ConfigActor ===
 
 impl ConfigActor {
-    /// An actor over `store` that goes on with the snapshot published last.
+    /// An actor that goes on with the snapshot published last.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        followers: Followers,
-        snapshots: Publisher<Snapshot>,
-        poll: Duration,
-        telemetry: Telemetry,
-    ) -> Self {
-        Self { store, followers, snapshots, poll, telemetry }
+    pub const fn new(parts: ConfigParts) -> Self {
+        Self { parts }
     }
 
-    /// Looks for changes that were not made here: by plain SQL, or by another process.
-    fn poll(&mut self, context: &mut Context<Self>) {
-        let store = Arc::clone(&self.store);
-        let version = async move { store.version().await };
-        context.spawn(version.into_actor(self).map(|version, actor, context| match version {
-            Ok(version) if version != actor.snapshots.current().version => {
-                // A mailbox that is full of admin writes will publish this version too.
-                let _ = context.address().try_send(Reload);
+    /// Waits until something may have changed elsewhere, by plain SQL or by another process, and
+    /// catches up; for ever. What happens while it catches up is caught by the next round, so a
+    /// burst of changes costs few loads.
+    fn watch(&mut self, context: &mut Context<Self>) {
+        let (store, poll, address) = (Arc::clone(&self.parts.store), self.parts.poll, context.address());
+        let snapshots = self.parts.snapshots.clone();
+        let round = async move {
+            let mut pause = FIRST_RETRY;
+            loop {
+                let is_current = snapshots.current().source == Source::Database;
+                let wait = if is_current { poll } else { pause };
+                pause = if is_current { FIRST_RETRY } else { (pause * 2).min(LAST_RETRY) };
+                // Either is a reason to look; which one it was does not matter.
+                let _ = tokio::time::timeout(wait, store.changed()).await;
+                if address.send(CatchUp).await.is_err() {
+                    return;
+                }
             }
-            Ok(_) => {}
-            Err(error) => {
-                log::warn!(error:%; "cannot poll the version of the configuration")
-            }
-        }));
+        };
+        context.spawn(round.into_actor(self));
     }
 }
 
@@ -168,20 +228,65 @@ async fn carry_out(store: &dyn Store, change: Change, actor: &str) -> Result<i32
     })
 }
 
-/// Reads the store, tells the followers, publishes: limits and health first, the snapshot last,
-/// so that a visible credential always has its bucket.
-async fn refresh(
-    store: Arc<dyn Store>,
-    followers: Followers,
-    snapshots: Publisher<Snapshot>,
-    telemetry: Telemetry,
-) -> Result<Arc<Snapshot>, ConfigActorError> {
-    let snapshot = Arc::new(Snapshot::new(store.load().await?));
-    followers.adopt(&snapshot).await.map_err(ConfigActorError::Follower)?;
-    report(&snapshot, &snapshots.current().errors);
-    telemetry.config_version.set(snapshot.version);
-    snapshots.publish(Arc::clone(&snapshot));
-    Ok(snapshot)
+impl ConfigParts {
+    /// Makes sure that what the database holds is in force. Never fails: a database that does not
+    /// answer is noted and asked again in the next round.
+    async fn catch_up(&self) {
+        let current = self.snapshots.current();
+        let caught_up = if current.source == Source::Database {
+            match self.version().await {
+                Ok(version) if version == current.version => Ok(()),
+                Ok(version) => {
+                    if version < current.version {
+                        log::warn!(version, before = current.version; "the database went back to an older version");
+                    }
+                    self.refresh().await.map(drop)
+                }
+                Err(error) => Err(error.into()),
+            }
+        } else {
+            self.prepare_and_refresh().await
+        };
+        match caught_up {
+            // The watch over the database has told that already.
+            Ok(()) | Err(ConfigActorError::Store(StoreError::Unavailable(_))) => {}
+            Err(error) => log::error!(error:%; "cannot read the configuration, trying again"),
+        }
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        let started = Instant::now();
+        let version = self.store.version().await;
+        self.database.met(version, started.elapsed())
+    }
+
+    /// The first contact with a database that was away when the process started.
+    async fn prepare_and_refresh(&self) -> Result<(), ConfigActorError> {
+        let started = Instant::now();
+        let prepared = self.store.prepare().await;
+        self.database.met(prepared, started.elapsed())?;
+        let snapshot = self.refresh().await?;
+        log::info!(version = snapshot.version; "the database can be reached, its configuration is in force");
+        Ok(())
+    }
+
+    /// Reads the store, tells the followers, publishes: limits and health first, the snapshot
+    /// last, so that a visible credential always has its bucket.
+    async fn refresh(&self) -> Result<Arc<Snapshot>, ConfigActorError> {
+        let started = Instant::now();
+        let loaded = self.store.load().await;
+        let loaded = self.database.met(loaded, started.elapsed())?;
+        let kept = self.keeper.as_ref().map(|_| loaded.clone());
+        let snapshot = Arc::new(Snapshot::new(loaded, Source::Database, &self.sealer));
+        self.followers.adopt(&snapshot).await.map_err(ConfigActorError::Follower)?;
+        report(&snapshot, &self.snapshots.current().errors);
+        self.telemetry.config_version.set(snapshot.version);
+        self.snapshots.publish(Arc::clone(&snapshot));
+        if let (Some(keeper), Some(loaded)) = (&self.keeper, kept) {
+            keeper.keep(loaded);
+        }
+        Ok(snapshot)
+    }
 }
 
 /// Logs what of the stored rows cannot be used.
@@ -202,19 +307,24 @@ impl Actor for ConfigActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(self.poll, Self::poll);
+        self.watch(context);
     }
 }
 
 impl Handler<Apply> for ConfigActor {
     type Result = AtomicResponse<Self, Result<Applied, ConfigActorError>>;
 
-    fn handle(&mut self, Apply { change, actor }: Apply, _: &mut Context<Self>) -> Self::Result {
-        let (store, followers) = (Arc::clone(&self.store), self.followers.clone());
-        let (snapshots, telemetry) = (self.snapshots.clone(), self.telemetry.clone());
+    fn handle(&mut self, Apply { change, actor, deadline }: Apply, _: &mut Context<Self>) -> Self::Result {
+        let parts = self.parts.clone();
+        let late = deadline <= Instant::now();
         let applied = async move {
-            let id = carry_out(&*store, change, &actor).await?;
-            let snapshot = refresh(store, followers, snapshots, telemetry).await?;
+            if late {
+                return Err(ConfigActorError::Late);
+            }
+            let started = Instant::now();
+            let id = carry_out(&*parts.store, change, &actor).await;
+            let id = parts.database.met(id, started.elapsed())?;
+            let snapshot = parts.refresh().await.map_err(ConfigActorError::stored)?;
             Ok(Applied { id, snapshot })
         };
         AtomicResponse::new(Box::pin(applied.into_actor(self)))
@@ -225,8 +335,23 @@ impl Handler<Reload> for ConfigActor {
     type Result = AtomicResponse<Self, Result<Arc<Snapshot>, ConfigActorError>>;
 
     fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
-        let (store, followers) = (Arc::clone(&self.store), self.followers.clone());
-        let reload = refresh(store, followers, self.snapshots.clone(), self.telemetry.clone());
+        let parts = self.parts.clone();
+        let reload = async move {
+            if parts.snapshots.current().source != Source::Database {
+                parts.prepare_and_refresh().await?;
+            }
+            parts.refresh().await
+        };
         AtomicResponse::new(Box::pin(reload.into_actor(self)))
+    }
+}
+
+impl Handler<CatchUp> for ConfigActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: CatchUp, _: &mut Context<Self>) -> Self::Result {
+        let parts = self.parts.clone();
+        let catch_up = async move { parts.catch_up().await };
+        AtomicResponse::new(Box::pin(catch_up.into_actor(self)))
     }
 }

@@ -10,7 +10,7 @@ use actix::{
 use tokio::sync::Mutex;
 
 use crate::settings::RequestLogSettings;
-use crate::store::{RequestLog, Store};
+use crate::store::{RequestLog, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 /// Rows of one insert.
@@ -37,8 +37,43 @@ pub struct MetricsActor {
     telemetry: Telemetry,
     waiting: Vec<RequestLog>,
     writing: bool,
+    /// Whether the last write left rows behind.
+    behind: bool,
     /// Held by a write as long as it runs.
     running: Arc<Mutex<()>>,
+}
+
+/// What became of rows that were to be stored.
+struct Appended {
+    /// Not stored, since the database does not answer.
+    left: Vec<RequestLog>,
+    /// Rows that the database does not take.
+    refused: usize,
+}
+
+/// Stores `rows`. One that the database refuses must not hold up the others for ever, so after a
+/// refusal they are stored one by one.
+async fn append(store: &dyn Store, rows: Vec<RequestLog>) -> Appended {
+    match store.append_request_logs(&rows).await {
+        Ok(()) => return Appended { left: Vec::new(), refused: 0 },
+        Err(StoreError::Unavailable(_)) => return Appended { left: rows, refused: 0 },
+        Err(_refusal) => {}
+    }
+    let (mut refused, mut rows) = (0, rows.into_iter());
+    while let Some(row) = rows.next() {
+        match store.append_request_logs(std::slice::from_ref(&row)).await {
+            Ok(()) => {}
+            Err(StoreError::Unavailable(_)) => {
+                let left = std::iter::once(row).chain(rows).collect();
+                return Appended { left, refused };
+            }
+            Err(error) => {
+                log::error!(error:%, request_id = row.request_id; "the database refuses a finished request");
+                refused += 1;
+            }
+        }
+    }
+    Appended { left: Vec::new(), refused }
 }
 
 // === impl MetricsActor ===
@@ -47,7 +82,7 @@ impl MetricsActor {
     /// An actor that stores into `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: RequestLogSettings, telemetry: Telemetry) -> Self {
-        Self { store, settings, telemetry, waiting: Vec::new(), writing: false, running: Arc::default() }
+        Self { store, settings, telemetry, waiting: Vec::new(), writing: false, behind: false, running: Arc::default() }
     }
 
     /// Starts one write unless one is under way; the next begins when it ends.
@@ -61,13 +96,14 @@ impl MetricsActor {
         let running = Arc::clone(&self.running);
         let write = async move {
             let _running = running.lock().await;
-            (store.append_request_logs(&rows).await, rows)
+            append(&*store, rows).await
         };
-        context.spawn(write.into_actor(self).map(|(result, rows), actor, context| {
+        context.spawn(write.into_actor(self).map(|appended, actor, context| {
             actor.writing = false;
-            match result {
-                Ok(()) => actor.write_if_full(context),
-                Err(error) => actor.put_back(rows, &error),
+            let all_written = appended.left.is_empty();
+            actor.note(appended);
+            if all_written {
+                actor.write_if_full(context);
             }
         }));
     }
@@ -83,9 +119,14 @@ impl MetricsActor {
         self.waiting.drain(..size).collect()
     }
 
-    /// Keeps rows for the next try, as far as the queue allows.
-    fn put_back(&mut self, mut rows: Vec<RequestLog>, error: &crate::store::StoreError) {
-        log::warn!(error:%, rows = rows.len(); "cannot store finished requests, trying again");
+    /// Keeps what was not written for the next try, as far as the queue allows.
+    fn note(&mut self, Appended { left: mut rows, refused }: Appended) {
+        // Told once for an outage, not once a second.
+        if !rows.is_empty() && !self.behind {
+            log::warn!(rows = rows.len(); "finished requests wait for the database");
+        }
+        self.behind = !rows.is_empty();
+        self.count_dropped(refused);
         let room = self.settings.queue.saturating_sub(self.waiting.len());
         let lost = rows.len().saturating_sub(room);
         rows.truncate(room);
@@ -146,13 +187,9 @@ impl Handler<Flush> for MetricsActor {
         let write = |(), actor: &mut Self, _: &mut Context<Self>| {
             let rows = std::mem::take(&mut actor.waiting);
             let store = Arc::clone(&actor.store);
-            async move { store.append_request_logs(&rows).await.map_err(|error| (error, rows)) }.into_actor(actor)
+            async move { append(&*store, rows).await }.into_actor(actor)
         };
-        Box::pin(quiet.into_actor(self).then(write).map(|result, actor, _| {
-            if let Err((error, rows)) = result {
-                actor.put_back(rows, &error);
-            }
-        }))
+        Box::pin(quiet.into_actor(self).then(write).map(|appended, actor, _| actor.note(appended)))
     }
 }
 
@@ -205,7 +242,7 @@ mod tests {
     async fn a_flush_leaves_nothing_behind_and_a_full_queue_drops_and_counts() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("m.db").display());
-        let store = store::open(&url, 2).await.unwrap();
+        let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
         let settings = RequestLogSettings { enabled: true, queue: 700, retention: None };
         let telemetry = Telemetry::new().unwrap();
         let (kept, counted) = (Arc::clone(&store), telemetry.clone());
@@ -220,5 +257,16 @@ mod tests {
         let stored = store.prune_request_logs(chrono::Utc::now() + chrono::Duration::days(1)).await.unwrap();
         assert_eq!(u64::try_from(stored).unwrap() + dropped, 3000);
         assert!(stored >= 700, "{stored}");
+    }
+
+    #[actix::test]
+    async fn a_row_that_the_database_refuses_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("m.db").display());
+        let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
+        let refused = RequestLog { outcome: "none that is known".to_owned(), ..row() };
+        let appended = append(&*store, vec![row(), refused, row()]).await;
+        assert_eq!((appended.left.len(), appended.refused), (0, 1));
+        assert_eq!(store.prune_request_logs(chrono::Utc::now() + chrono::Duration::days(1)).await.unwrap(), 2);
     }
 }

@@ -6,10 +6,13 @@
 
 mod adopt;
 pub mod config;
+pub mod database;
+mod keeper;
 pub mod metrics;
 pub mod provider_pool;
 pub mod published;
 pub mod rate_limiter;
+mod start;
 mod supervise;
 pub mod tokenizer;
 
@@ -18,18 +21,17 @@ use std::time::Duration;
 
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::prelude::SendError;
-use actix::{Actor, Addr, Arbiter, Context, Handler, MailboxError, Message};
+use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
-use self::config::{ConfigActor, Followers};
+use self::config::ConfigActor;
+use self::database::DatabaseStatus;
 use self::metrics::MetricsActor;
 use self::provider_pool::{PoolView, ProviderPoolActor};
-use self::published::{Published, publish};
-use self::rate_limiter::{LimitTable, RateLimiterActor};
+use self::published::Published;
+use self::rate_limiter::LimitTable;
+pub use self::start::start;
 pub use self::supervise::Supervised;
-use self::supervise::supervise;
-use crate::config::Snapshot;
-use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::config::{Sealer, Snapshot};
 use crate::telemetry::Telemetry;
 
 /// How long a question may take. Far above any store timeout, so that what ends a slow answer is
@@ -53,6 +55,10 @@ pub struct Handles {
     pub pool: Published<PoolView>,
     /// Who counts tokens.
     pub tokenizer: tokenizer::Tokenizer,
+    /// Whether the database answers.
+    pub database: Published<DatabaseStatus>,
+    /// What opens the secrets of the configuration and its history.
+    pub sealer: Arc<Sealer>,
     /// Where refused messages are counted.
     pub telemetry: Telemetry,
 }
@@ -106,53 +112,4 @@ where
             telemetry.mailbox_dropped.with_label_values(&[mailbox]).inc();
         }
     }
-}
-
-/// Loads the configuration and starts all actors on `arbiter`. The store must have been opened
-/// on that arbiter, since its connections are driven there.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn start(
-    arbiter: &Arbiter,
-    store: Arc<dyn Store>,
-    settings: &Settings,
-    telemetry: Telemetry,
-) -> Result<Handles, StoreError> {
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    let settings = settings.clone();
-    arbiter.spawn(async move {
-        // A receiver that is gone means that the caller gave up: nobody is left to tell.
-        let _ = sender.send(start_here(store, &settings, telemetry).await);
-    });
-    receiver.await.unwrap_or_else(|_gone| Err(StoreError::Internal("the actors' thread has ended".to_owned())))
-}
-
-async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telemetry) -> Result<Handles, StoreError> {
-    let loaded = store.load().await?;
-    let (snapshots, snapshot) = publish(Snapshot::new(loaded));
-    let (tables, limits) = publish(LimitTable::new());
-    let (views, pool) = publish(PoolView::default());
-    let policy = settings.breaker.clone();
-    let current = snapshot.clone();
-    let rate_limiter = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone()));
-    let provider_pool =
-        supervise("ProviderPoolActor", move || ProviderPoolActor::new(policy.clone(), views.clone(), &current.load()));
-    let followers = Followers { rate_limiter, provider_pool: provider_pool.clone() };
-    let first = snapshot.load();
-    followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
-    telemetry.config_version.set(first.version);
-    config::report_all(&first);
-    let metrics = {
-        let (store, log, telemetry) = (Arc::clone(&store), settings.request_log, telemetry.clone());
-        supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
-    };
-    let config = {
-        let (poll, telemetry) = (settings.config_poll, telemetry.clone());
-        supervise("ConfigActor", move || {
-            ConfigActor::new(Arc::clone(&store), followers.clone(), snapshots.clone(), poll, telemetry.clone())
-        })
-    };
-    let tokenizer = tokenizer::start();
-    Ok(Handles { tokenizer, config, provider_pool, metrics, snapshot, limits, pool, telemetry })
 }

@@ -1,5 +1,7 @@
 //! What the head of a request says: who asks, under which id, with what.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
@@ -35,12 +37,16 @@ pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
 /// The caller of a data-plane request.
 ///
 /// # Errors
-/// `ShuttingDown`, or `InvalidApiKey` with the reason in the message.
+/// `ShuttingDown`, `NotReady`, or `InvalidApiKey` with the reason in the message.
 pub(super) fn caller(request: &HttpRequest, shared: &Shared) -> Result<Caller, Failure> {
     if *shared.phase.borrow() == Phase::Closing {
         return Err(shutting_down());
     }
     let snapshot = shared.handles.snapshot.load();
+    if !snapshot.is_loaded() {
+        let message = "llm-proxy has no configuration yet: it is waiting for its database";
+        return Err(Failure::new(FailureKind::NotReady, message).with_retry_after(Duration::from_secs(1)));
+    }
     if shared.settings.allow_anonymous && !snapshot.has_enabled_credential() {
         return Ok(Caller { snapshot, credential: None });
     }

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::Shared;
+use crate::config::Snapshot;
 
 /// Where the process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ struct Ready {
 /// Always 200: what is configured.
 pub(super) async fn health(shared: web::Data<Shared>) -> HttpResponse {
     let snapshot = shared.handles.snapshot.load();
-    let status = if is_serving(&shared) { "ok" } else { "draining" };
+    let status = waits(&shared, &snapshot).unwrap_or("ok");
     HttpResponse::Ok().json(Health {
         status,
         providers_count: snapshot.providers.iter().filter(|provider| provider.is_enabled).count(),
@@ -48,11 +49,11 @@ pub(super) async fn live() -> HttpResponse {
 
 /// 200 while the process wants traffic, else 503.
 pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
-    if is_serving(&shared) {
-        let version = Some(shared.handles.snapshot.load().version);
-        return HttpResponse::Ok().json(Ready { status: "ready", version });
+    let snapshot = shared.handles.snapshot.load();
+    match waits(&shared, &snapshot) {
+        None => HttpResponse::Ok().json(Ready { status: "ready", version: Some(snapshot.version) }),
+        Some(status) => HttpResponse::ServiceUnavailable().json(Ready { status, version: None }),
     }
-    HttpResponse::ServiceUnavailable().json(Ready { status: "draining", version: None })
 }
 
 /// Prometheus' text format.
@@ -66,6 +67,11 @@ pub(super) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     }
 }
 
-fn is_serving(shared: &Shared) -> bool {
-    *shared.phase.borrow() == Phase::Serving
+/// Why the process wants no traffic; `None` when it does.
+fn waits(shared: &Shared, snapshot: &Snapshot) -> Option<&'static str> {
+    match *shared.phase.borrow() {
+        Phase::Draining | Phase::Closing => Some("draining"),
+        Phase::Serving if !snapshot.is_loaded() => Some("starting"),
+        Phase::Serving => None,
+    }
 }

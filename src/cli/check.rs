@@ -2,7 +2,7 @@
 
 use super::serve::runtime;
 use super::{DATABASE, Failed, USAGE, database, say};
-use crate::config::Snapshot;
+use crate::config::{Sealer, Snapshot, Source};
 use crate::settings::{ProcessEnv, Settings};
 use crate::store::{self, Inspection, SchemaState};
 
@@ -12,10 +12,10 @@ pub(super) fn check(env: &ProcessEnv) -> Result<(), Failed> {
     let wrong = Settings::parse(env).err().unwrap_or_default();
     let mut problems: Vec<String> = wrong.iter().map(|error| format!("setting {error}")).collect();
     let code = if wrong.is_empty() { DATABASE } else { USAGE };
-    if let Ok(url) = Settings::parse_database(env) {
-        let inspected = runtime()?.block_on(store::inspect(&url));
+    if let Ok(settings) = Settings::parse_database(env) {
+        let inspected = runtime()?.block_on(store::inspect(&settings));
         match inspected {
-            Ok(inspection) => problems.extend(inspect(inspection)),
+            Ok(inspection) => problems.extend(inspect(inspection, &Sealer::new(&settings.keys))),
             Err(error) => problems.push(database(&error).message),
         }
     }
@@ -26,7 +26,7 @@ pub(super) fn check(env: &ProcessEnv) -> Result<(), Failed> {
     Err(Failed { code, message: problems.join("\n") })
 }
 
-fn inspect(inspection: Inspection) -> Vec<String> {
+fn inspect(inspection: Inspection, sealer: &Sealer) -> Vec<String> {
     match inspection.schema {
         // A fresh installation is in order: `serve` makes the database.
         SchemaState::Missing | SchemaState::Current => {}
@@ -38,7 +38,7 @@ fn inspect(inspection: Inspection) -> Vec<String> {
     let Some(loaded) = inspection.loaded else {
         return Vec::new();
     };
-    let errors = Snapshot::new(loaded).errors;
+    let errors = Snapshot::new(loaded, Source::Database, sealer).errors;
     errors
         .iter()
         .map(|error| format!("{} {}: {}: {}", error.entity.name(), error.id, error.field, error.message))

@@ -98,7 +98,7 @@ fn providers() -> [(&'static str, &'static str, Value); 3] {
 
 async fn apply(handles: &Handles, change: Change) -> Result<(), Failed> {
     let config = handles.config.load();
-    let applied = ask(&config, Apply { change, actor: "demo".to_owned() }).await.map_err(run_time)?;
+    let applied = ask(&config, Apply::new(change, "demo".to_owned())).await.map_err(run_time)?;
     applied.map(|_| ()).map_err(run_time)
 }
 

@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod logger;
+mod rekey;
 mod serve;
 
 use std::fmt::Display;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::{ProcessEnv, SettingError, Settings, load_env_file};
+use crate::settings::{DatabaseSettings, ProcessEnv, SettingError, Settings, load_env_file};
 use crate::store::{self, StoreError};
 use crate::{api, mock};
 
@@ -53,6 +54,12 @@ enum Command {
     },
     /// Apply the database migrations
     Migrate,
+    /// Seal all secrets in the database with ENCRYPTION_KEY; ENCRYPTION_KEY_OLD opens older ones
+    Rekey {
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print the OpenAPI document
     Openapi,
     /// Check settings, database, schema and rows; change nothing
@@ -96,7 +103,8 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Serve => serve::serve(settings(&env()?)?),
         Command::Demo { port } => demo::demo(port),
         Command::Mock { host, port, pace_ms } => run_mock(host, port, pace_ms),
-        Command::Migrate => migrate(&Settings::parse_database(&env()?).map_err(|wrong| usage(&wrong))?),
+        Command::Migrate => migrate(&database_settings(&env()?)?),
+        Command::Rekey { dry_run } => rekey::rekey(&database_settings(&env()?)?, dry_run),
         Command::Openapi => {
             let document = api::openapi().to_pretty_json().map_err(run_time)?;
             say(std::io::stdout(), document);
@@ -108,6 +116,10 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
 
 fn settings(env: &ProcessEnv) -> Result<Settings, Failed> {
     Settings::parse(env).map_err(|wrong| usage(&wrong))
+}
+
+fn database_settings(env: &ProcessEnv) -> Result<DatabaseSettings, Failed> {
+    Settings::parse_database(env).map_err(|wrong| usage(&wrong))
 }
 
 fn usage(wrong: &[SettingError]) -> Failed {
@@ -132,8 +144,9 @@ fn run_mock(host: String, port: u16, pace_ms: u64) -> Result<(), Failed> {
     })
 }
 
-fn migrate(url: &str) -> Result<(), Failed> {
-    let applied = serve::runtime()?.block_on(store::migrate(url)).map_err(|error| database(&error))?;
+fn migrate(settings: &DatabaseSettings) -> Result<(), Failed> {
+    let migrate = async { store::connect(settings)?.prepare().await };
+    let applied = serve::runtime()?.block_on(migrate).map_err(|error| database(&error))?;
     say(std::io::stdout(), format!("{applied} migrations applied"));
     Ok(())
 }

@@ -14,7 +14,9 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
         if settings.allow_anonymous {
             log::warn!("ALLOW_ANONYMOUS is set: while no credential is enabled, anyone may use every model");
         }
-        log::warn!("provider keys are stored in plain text in the database; protect the file");
+        if settings.database.keys.current.is_none() {
+            log::warn!("ENCRYPTION_KEY is not set: provider keys are stored in the database as they are");
+        }
         let bound = server::bind(settings).await.map_err(|error| failed(&error))?;
         let address = bound.address();
         log::info!(address:%; "listening");

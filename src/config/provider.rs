@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{FieldError, ModelMap, ProviderParams, ProviderRecord, Secret};
+use super::{FieldError, ModelMap, ProviderParams, ProviderRecord, Sealer, Secret};
 use crate::chat::Protocol;
 
 /// A provider's primary key.
@@ -98,18 +98,18 @@ impl Provider {
     /// Compiles a stored row. Wrong mapping keys and unknown options are left out and reported;
     /// anything else that is wrong makes the whole provider unusable (`None`).
     #[must_use]
-    pub fn compile(record: &ProviderRecord) -> (Option<Self>, Vec<FieldError>) {
+    pub fn compile(record: &ProviderRecord, sealer: &Sealer) -> (Option<Self>, Vec<FieldError>) {
         let (models, mut errors) = ModelMap::compile(&record.model_mapping);
         let (params, wrong) = ProviderParams::compile(&record.provider_params);
         errors.extend(wrong);
-        match Self::essentials(record) {
-            Ok((kind, api_base, weight)) => {
+        match Self::essentials(record, sealer) {
+            Ok((kind, api_base, weight, secret)) => {
                 let provider = Self {
                     id: ProviderId(record.id),
                     key: Arc::from(record.provider_key.as_str()),
                     kind,
                     api_base,
-                    secret: record.api_key.clone(),
+                    secret,
                     weight,
                     params,
                     models,
@@ -123,19 +123,20 @@ impl Provider {
         }
     }
 
-    fn essentials(record: &ProviderRecord) -> Result<(ProviderKind, String, u32), FieldError> {
+    fn essentials(record: &ProviderRecord, sealer: &Sealer) -> Result<(ProviderKind, String, u32, Secret), FieldError> {
         let kind = Self::check_kind(&record.provider_type)?;
         let api_base = Self::check_api_base(&record.api_base)?;
-        if record.api_key.is_empty() && kind != ProviderKind::Custom {
+        let secret = sealer.open(&record.api_key).map_err(|error| FieldError::new("api_key", error.to_string()))?;
+        if secret.is_empty() && kind != ProviderKind::Custom {
             return Err(FieldError::new("api_key", "may be empty only for provider type custom"));
         }
         // The key becomes a header value; what none can hold would silently not be sent.
-        if record.api_key.expose().chars().any(|c| !c.is_ascii() || c.is_control()) {
+        if secret.expose().chars().any(|c| !c.is_ascii() || c.is_control()) {
             return Err(FieldError::new("api_key", "must be ASCII without control characters"));
         }
         let weight =
             u32::try_from(record.weight).map_err(|_negative| FieldError::new("weight", "must be an integer >= 0"))?;
-        Ok((kind, api_base, weight))
+        Ok((kind, api_base, weight, secret))
     }
 
     /// The kind of a provider type.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{KeyHash, Secret};
+use super::{KeyHash, Sealer, Secret};
 
 /// Why a field was refused; the message is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +162,14 @@ pub struct CredentialPatch {
 }
 
 impl ProviderPatch {
+    /// The same without an `api_key` that is the stored one already: sealed, no two forms of it
+    /// look alike.
+    #[must_use]
+    pub fn without_stored_key(self, before: &ProviderRecord, sealer: &Sealer) -> Self {
+        let api_key = self.api_key.filter(|key| !sealer.same(key, &before.api_key));
+        Self { api_key, ..self }
+    }
+
     /// The record after this change; `updated_at` is left to the caller.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Credential, CredentialRecord, KeyHash, MatchKind, ModelLimits, Provider, ProviderRecord};
+use super::{Credential, CredentialRecord, KeyHash, MatchKind, ModelLimits, Provider, ProviderRecord, Sealer};
 
 /// What a configuration row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,17 @@ pub struct Candidate {
     pub limits: ModelLimits,
 }
 
+/// Where a configuration came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: none is loaded yet.
+    Nowhere,
+    /// The database.
+    Database,
+    /// The file with the last one in force, since the database could not be reached.
+    SnapshotFile,
+}
+
 /// An immutable configuration. A request loads it once and sees one version throughout.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -77,6 +88,10 @@ pub struct Snapshot {
     pub version: i64,
     /// When that version was made.
     pub changed_at: DateTime<Utc>,
+    /// Where it came from.
+    pub source: Source,
+    /// When it was loaded.
+    pub loaded_at: DateTime<Utc>,
     /// All providers as stored, by id.
     pub providers: Vec<ProviderRecord>,
     /// The providers that can be used.
@@ -112,15 +127,17 @@ pub enum KeyRefusal {
 
 impl Snapshot {
     /// Compiles what the store holds. Never fails: what cannot be used is left out and listed
-    /// in [`Snapshot::errors`].
+    /// in [`Snapshot::errors`]. `sealer` opens the providers' keys.
     #[must_use]
-    pub fn new(loaded: Loaded) -> Self {
+    pub fn new(loaded: Loaded, source: Source, sealer: &Sealer) -> Self {
         let mut errors = loaded.errors;
-        let usable = compile_providers(&loaded.providers, &mut errors);
+        let usable = compile_providers(&loaded.providers, sealer, &mut errors);
         let credentials = compile_credentials(loaded.credentials, &mut errors);
         Self {
             version: loaded.version,
             changed_at: loaded.changed_at,
+            source,
+            loaded_at: Utc::now(),
             by_model: index_models(&usable),
             by_key: index_keys(&credentials),
             providers: loaded.providers,
@@ -128,6 +145,21 @@ impl Snapshot {
             credentials,
             errors,
         }
+    }
+
+    /// What is in force before any configuration was loaded: nothing.
+    #[must_use]
+    pub fn unloaded() -> Self {
+        let (version, changed_at) = (0, DateTime::<Utc>::UNIX_EPOCH);
+        let nothing =
+            Loaded { version, changed_at, providers: Vec::new(), credentials: Vec::new(), errors: Vec::new() };
+        Self::new(nothing, Source::Nowhere, &Sealer::default())
+    }
+
+    /// Whether there is a configuration at all.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.source != Source::Nowhere
     }
 
     /// The credential of a client's key at `now`.
@@ -178,10 +210,10 @@ impl Snapshot {
     }
 }
 
-fn compile_providers(records: &[ProviderRecord], errors: &mut Vec<ConfigError>) -> Vec<Arc<Provider>> {
+fn compile_providers(records: &[ProviderRecord], sealer: &Sealer, errors: &mut Vec<ConfigError>) -> Vec<Arc<Provider>> {
     let mut usable = Vec::new();
     for record in records {
-        let (provider, wrong) = Provider::compile(record);
+        let (provider, wrong) = Provider::compile(record, sealer);
         errors.extend(wrong.into_iter().map(|error| ConfigError {
             entity: Entity::Provider,
             id: record.id,

@@ -4,10 +4,12 @@
 //! operator fixes all of them in one go.
 
 mod breaker;
+mod database;
 mod env;
 mod read;
 
 pub use breaker::BreakerPolicy;
+pub use database::{DatabaseSettings, DatabaseTls, EncryptionKeys, RedisSettings, SecretUrl};
 pub use env::{Env, ProcessEnv, load_env_file};
 
 use std::net::IpAddr;
@@ -116,10 +118,12 @@ pub struct HttpSettings {
 /// Everything the environment decides.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Database URL.
-    pub db_url: String,
-    /// Largest number of database connections.
-    pub db_pool_max: usize,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// Where the last configuration in force is kept for a start without the database.
+    pub snapshot_path: Option<PathBuf>,
+    /// The buckets that all replicas share; `None`: each replica has its own.
+    pub redis: Option<RedisSettings>,
     /// How often the stored version is polled.
     pub config_poll: Duration,
     /// The key that opens `/admin/v1`.
@@ -162,8 +166,9 @@ impl Settings {
     pub fn parse(env: &dyn Env) -> Result<Self, Vec<SettingError>> {
         let mut read = Reader::new(env);
         let settings = Self {
-            db_url: db_url(&mut read),
-            db_pool_max: read.whole("DB_POOL_MAX", 10, 1..=1000),
+            database: database::database(&mut read),
+            snapshot_path: read.text("SNAPSHOT_PATH").map(PathBuf::from),
+            redis: database::redis(&mut read),
             config_poll: read.seconds("CONFIG_POLL_SECS", 5.0, 0.05).unwrap_or(Duration::from_secs(5)),
             admin_key: admin_key(&mut read),
             allow_anonymous: read.flag("ALLOW_ANONYMOUS", false),
@@ -184,29 +189,15 @@ impl Settings {
         read.finish(settings)
     }
 
-    /// Reads only what names the database: enough to migrate it.
+    /// Reads only what concerns the database: enough to migrate it.
     ///
     /// # Errors
     /// The variables that are wrong.
-    pub fn parse_database(env: &dyn Env) -> Result<String, Vec<SettingError>> {
+    pub fn parse_database(env: &dyn Env) -> Result<DatabaseSettings, Vec<SettingError>> {
         let mut read = Reader::new(env);
-        let url = db_url(&mut read);
-        read.finish(url)
+        let database = database::database(&mut read);
+        read.finish(database)
     }
-}
-
-fn db_url(read: &mut Reader<'_>) -> String {
-    let data_dir = read.text("DATA_DIR");
-    let Some(url) = read.text("DB_URL") else {
-        let directory = data_dir.map(|dir| PathBuf::from(dir).join("llm-proxy.db"));
-        return directory
-            .map_or_else(|| "sqlite://llm-proxy.db".to_owned(), |path| format!("sqlite://{}", path.display()));
-    };
-    if url.strip_prefix("sqlite://").is_none_or(str::is_empty) {
-        // The value may hold a password, so it is not repeated.
-        read.wrong("DB_URL", "must be sqlite://<path>");
-    }
-    url
 }
 
 fn admin_key(read: &mut Reader<'_>) -> AdminKey {
@@ -314,7 +305,7 @@ mod tests {
     #[test]
     fn only_the_admin_key_is_required_and_the_rest_has_the_documented_defaults() {
         let settings = parse(&[("ADMIN_KEY", "k"), ("PORT", "")]).unwrap();
-        assert_eq!(settings.db_url, "sqlite://llm-proxy.db");
+        assert_eq!(settings.database.url.expose(), "sqlite://llm-proxy.db");
         assert_eq!(settings.http.port, 18_000);
         assert_eq!(settings.http.max_body_bytes, 32 << 20);
         assert_eq!(settings.timeouts.connect, Some(Duration::from_secs(10)));
@@ -335,7 +326,7 @@ mod tests {
             ("VERIFY_SSL", "perhaps"),
             ("CONFIG_POLL_SECS", "-1"),
             ("LOG_LEVEL", "loud"),
-            ("DB_URL", "postgres://u:hunter2@h/db"),
+            ("DB_URL", "mysql://u:hunter2@h/db"),
             ("ADAPTIVE_MIN_MULTIPLIER", "2"),
         ])
         .unwrap_err();
@@ -360,7 +351,7 @@ mod tests {
     #[test]
     fn data_dir_moves_the_default_database() {
         let settings = parse(&[("ADMIN_KEY", "k"), ("DATA_DIR", "/data")]).unwrap();
-        assert_eq!(settings.db_url, "sqlite:///data/llm-proxy.db");
+        assert_eq!(settings.database.url.expose(), "sqlite:///data/llm-proxy.db");
         assert!(!format!("{settings:?}").contains("\"k\""));
     }
 

@@ -6,12 +6,15 @@
 
 mod column_types;
 mod error;
+mod history;
 mod io;
 mod migrations;
 mod queries;
+mod replicas;
 mod request_log;
 mod rows;
 mod schema;
+mod secrets;
 mod sqlite;
 #[cfg(test)]
 mod suite;
@@ -24,12 +27,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use crate::config::{
-    CredentialDraft, CredentialPatch, CredentialRecord, Loaded, ProviderDraft, ProviderPatch, ProviderRecord,
+    CredentialDraft, CredentialPatch, CredentialRecord, Loaded, ProviderDraft, ProviderPatch, ProviderRecord, Sealer,
 };
+use crate::settings::DatabaseSettings;
 
 pub use error::StoreError;
+pub use history::{ChangePage, History};
 pub use migrations::{Inspection, SchemaState};
+pub use replicas::{Replica, Replicas, silent_after};
 pub use request_log::RequestLog;
+pub use secrets::{Rekeyed, Secrets};
 
 /// A change that is stored, and the version of the configuration that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +52,15 @@ pub struct Committed<T> {
 /// Every call may fail with [`StoreError::Unavailable`]; a write whose row does not exist with
 /// [`StoreError::NotFound`].
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: History + Replicas + Secrets + Send + Sync {
+    /// Creates and migrates the database as needed and returns how many migrations that took.
+    /// Nothing else works before it succeeded once; it may be called again.
+    async fn prepare(&self) -> Result<usize, StoreError>;
+
+    /// Returns when another process may have changed the configuration. Where the database does
+    /// not tell, never: then only polling finds out.
+    async fn changed(&self);
+
     /// Both tables at one version, ordered by id.
     async fn load(&self) -> Result<Loaded, StoreError>;
 
@@ -94,30 +109,34 @@ pub trait Store: Send + Sync {
     async fn prune_request_logs(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
 }
 
-/// Opens the database at `url` (`sqlite://path`) with up to `pool_max` connections, creating and
-/// migrating it as needed.
+/// A store over the database of `settings`. Contacts nothing: what the database has to say is
+/// told by [`Store::prepare`].
 ///
 /// # Errors
-/// [`StoreError::Unsupported`] for a wrong URL, [`StoreError::Schema`] for a database that is not
-/// ours or is newer than this program, [`StoreError::Unavailable`] otherwise.
-pub async fn open(url: &str, pool_max: usize) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(sqlite::SqliteStore::open(&sqlite_path(url)?, pool_max).await?))
+/// [`StoreError::Unsupported`] for a wrong URL.
+pub fn connect(settings: &DatabaseSettings) -> Result<Arc<dyn Store>, StoreError> {
+    let sealer = Arc::new(Sealer::new(&settings.keys));
+    let path = sqlite_path(settings.url.expose())?;
+    Ok(Arc::new(sqlite::SqliteStore::new(&path, settings.pool_max, sealer)?))
 }
 
-/// Applies what migrations are missing and returns how many they were.
+/// The same, prepared.
 ///
 /// # Errors
-/// As [`open`].
-pub async fn migrate(url: &str) -> Result<usize, StoreError> {
-    sqlite::migrate(&sqlite_path(url)?).await
+/// As [`connect`]; [`StoreError::Schema`] for a database that is not ours or is newer than this
+/// program, [`StoreError::Unavailable`] when it cannot be reached.
+pub async fn open(settings: &DatabaseSettings) -> Result<Arc<dyn Store>, StoreError> {
+    let store = connect(settings)?;
+    store.prepare().await?;
+    Ok(store)
 }
 
-/// Looks at the database at `url` without changing it.
+/// Looks at the database without changing it.
 ///
 /// # Errors
 /// As [`open`], but a missing file and a foreign schema are findings, no errors.
-pub async fn inspect(url: &str) -> Result<Inspection, StoreError> {
-    sqlite::inspect(&sqlite_path(url)?).await
+pub async fn inspect(settings: &DatabaseSettings) -> Result<Inspection, StoreError> {
+    sqlite::inspect(&sqlite_path(settings.url.expose())?).await
 }
 
 /// What a query body is to a transaction: a future that borrows its connection.

@@ -5,7 +5,8 @@
 //! expands for its own connection.
 
 /// Implements [`super::Store`] for `$store`, which must have
-/// `read`, `write` (each runs a [`super::Work`] in a transaction) and `insert_logs`.
+/// `migrate`, `notified`, `read`, `write` (each runs a [`super::Work`] in a transaction) and
+/// `insert_logs`, and the field `sealer`.
 macro_rules! diesel_store {
     ($store:ty, $connection:ty) => {
         use diesel::prelude::*;
@@ -13,7 +14,7 @@ macro_rules! diesel_store {
 
         use $crate::config::{
             CredentialDraft, CredentialPatch, CredentialRecord, Entity, KeyHash, Loaded, ProviderDraft, ProviderPatch,
-            ProviderRecord,
+            ProviderRecord, Sealer,
         };
         use $crate::store::column_types::Moment;
         use $crate::store::rows::{self, CredentialRow, CredentialValues, ProviderRow, ProviderValues};
@@ -72,14 +73,14 @@ macro_rules! diesel_store {
         async fn update_provider(
             c: &mut $connection,
             (id, patch): (i32, ProviderPatch),
-            actor: &str,
+            (actor, sealer): (&str, &Sealer),
         ) -> Written<ProviderRecord> {
             let (before, old) = (version(c).await?, find_provider(c, id).await?);
-            let (now, new) = (Moment::now(), patch.apply_to(&old)?);
-            let values = ProviderValues::updated(new, now);
-            if values == ProviderValues::updated(old.clone(), now) {
+            let (now, new) = (Moment::now(), patch.without_stored_key(&old, sealer).apply_to(&old)?);
+            if new == old {
                 return Ok(Committed { version: before, record: old });
             }
+            let values = ProviderValues::updated(ProviderRecord { api_key: sealer.refresh(&new.api_key), ..new }, now);
             let row = diesel::update(providers::table.find(id))
                 .set(values)
                 .returning(ProviderRow::as_returning())
@@ -188,6 +189,14 @@ macro_rules! diesel_store {
 
         #[async_trait::async_trait]
         impl Store for $store {
+            async fn prepare(&self) -> Result<usize, StoreError> {
+                self.migrate().await
+            }
+
+            async fn changed(&self) {
+                self.notified().await;
+            }
+
             async fn load(&self) -> Result<Loaded, StoreError> {
                 self.read(|c| Box::pin(load(c))).await
             }
@@ -197,11 +206,14 @@ macro_rules! diesel_store {
             }
 
             async fn create_provider(&self, draft: ProviderDraft, actor: &str) -> Written<ProviderRecord> {
+                let draft = ProviderDraft { api_key: self.sealer.seal(&draft.api_key), ..draft };
                 write_as!(self, create_provider, draft, actor)
             }
 
             async fn update_provider(&self, id: i32, patch: ProviderPatch, actor: &str) -> Written<ProviderRecord> {
-                write_as!(self, update_provider, (id, patch), actor)
+                let sealer = std::sync::Arc::clone(&self.sealer);
+                let (patch, actor) = ((id, patch), actor.to_owned());
+                self.write(move |c| Box::pin(async move { update_provider(c, patch, (&actor, &sealer)).await })).await
             }
 
             async fn delete_provider(&self, id: i32, actor: &str) -> Written<()> {

@@ -16,13 +16,19 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Work;
+use super::history::history_store;
 use super::io::Io;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
+use super::replicas::replicas_store;
+use super::secrets::secrets_store;
 
-type Connection = SyncConnectionWrapper<SqliteConnection>;
+type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 
-diesel_store!(SqliteStore, Connection);
+diesel_store!(SqliteStore, Sqlite);
+history_store!(SqliteStore, Sqlite);
+replicas_store!(SqliteStore, Sqlite);
+secrets_store!(SqliteStore, Sqlite);
 
 /// Per connection. WAL, which lets readers go on during a write, is a property of the file.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
@@ -36,21 +42,21 @@ const LOGS_PER_INSERT: usize = 900;
 /// The store in one SQLite file.
 pub(super) struct SqliteStore {
     io: Io,
-    pool: Pool<Connection>,
+    file: String,
+    pool: Pool<Sqlite>,
     /// SQLite has one writer. Waiting for it in line is fair; waiting in SQLite's busy loop is not.
     turn: Arc<Mutex<()>>,
+    sealer: Arc<Sealer>,
 }
 
 impl SqliteStore {
-    /// Opens the file, creating and migrating it as needed.
-    pub(super) async fn open(path: &Path, pool_max: usize) -> Result<Self, StoreError> {
+    /// A store in this file, which need not exist yet.
+    pub(super) fn new(path: &Path, pool_max: usize, sealer: Arc<Sealer>) -> Result<Self, StoreError> {
         let (io, file) = (Io::start()?, file_name(path)?);
-        let url = file.clone();
-        io.run(async move { prepare(&url).await }).await?;
         let mut setup = ManagerConfig::default();
         setup.recycling_method = RecyclingMethod::Fast;
         setup.custom_setup = Box::new(|file| Box::pin(connect(file)));
-        let manager = AsyncDieselConnectionManager::new_with_config(file, setup);
+        let manager = AsyncDieselConnectionManager::new_with_config(file.clone(), setup);
         let pool = Pool::builder(manager)
             .max_size(pool_max.max(1))
             .runtime(Runtime::Tokio1)
@@ -59,19 +65,30 @@ impl SqliteStore {
             .recycle_timeout(Some(PATIENCE))
             .build()
             .map_err(|error| StoreError::Internal(error.to_string()))?;
-        Ok(Self { io, pool, turn: Arc::default() })
+        Ok(Self { io, file, pool, turn: Arc::default(), sealer })
+    }
+
+    /// Makes the file ready for use and returns how many migrations that took.
+    async fn migrate(&self) -> Result<usize, StoreError> {
+        let file = self.file.clone();
+        self.io.run(async move { prepare(&file).await }).await
+    }
+
+    /// SQLite tells nobody of changes.
+    async fn notified(&self) {
+        std::future::pending().await
     }
 
     /// Runs `work` in a transaction that sees one state of the database.
     async fn read<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send + 'static,
+        W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
     {
         let pool = self.pool.clone();
         let run = async move {
             let mut connection = pool.get().await?;
-            (*connection).transaction(async move |c: &mut Connection| work(c).await).await
+            (*connection).transaction(async move |c: &mut Sqlite| work(c).await).await
         };
         self.io.run(run).await
     }
@@ -81,13 +98,13 @@ impl SqliteStore {
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send + 'static,
+        W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
     {
         let (pool, turn) = (self.pool.clone(), self.turn.clone());
         let run = async move {
             let _turn = timeout(PATIENCE, turn.lock()).await.map_err(busy)?;
             let mut connection = pool.get().await?;
-            (*connection).immediate_transaction(async move |c: &mut Connection| work(c).await).await
+            (*connection).immediate_transaction(async move |c: &mut Sqlite| work(c).await).await
         };
         self.io.run(run).await
     }
@@ -97,7 +114,7 @@ impl SqliteStore {
         let (pool, turn) = (self.pool.clone(), self.turn.clone());
         let run = async move {
             let _turn = timeout(PATIENCE, turn.lock()).await.map_err(busy)?;
-            let mut connection: Object<Connection> = pool.get().await?;
+            let mut connection: Object<Sqlite> = pool.get().await?;
             // Diesel's async side cannot insert many rows into SQLite at once.
             Ok(connection.spawn_blocking(move |c| insert_in_chunks(c, logs)).await?)
         };
@@ -117,12 +134,6 @@ fn insert_in_chunks(c: &mut SqliteConnection, logs: Vec<RequestLog>) -> QueryRes
             diesel::RunQueryDsl::execute(diesel::insert_into(table).values(chunk), c)?;
         }
     })
-}
-
-/// Applies what migrations are missing.
-pub(super) async fn migrate(path: &Path) -> Result<usize, StoreError> {
-    let (io, file) = (Io::start()?, file_name(path)?);
-    io.run(async move { prepare(&file).await }).await
 }
 
 /// Looks at the file without changing it.
@@ -153,7 +164,7 @@ async fn prepare(file: &str) -> Result<usize, StoreError> {
 
 /// Switches the file to WAL. SQLite answers "locked" at once, whatever the busy timeout, while
 /// another process that starts at the same time does the same.
-async fn write_ahead(connection: &mut Connection) -> Result<(), StoreError> {
+async fn write_ahead(connection: &mut Sqlite) -> Result<(), StoreError> {
     let end = Instant::now() + PATIENCE;
     loop {
         match connection.batch_execute("PRAGMA journal_mode = WAL").await.map_err(StoreError::from) {
@@ -165,8 +176,8 @@ async fn write_ahead(connection: &mut Connection) -> Result<(), StoreError> {
     }
 }
 
-async fn connect(file: &str) -> diesel::ConnectionResult<Connection> {
-    let mut connection = Connection::establish(file).await?;
+async fn connect(file: &str) -> diesel::ConnectionResult<Sqlite> {
+    let mut connection = Sqlite::establish(file).await?;
     let set = connection.batch_execute(PRAGMAS).await;
     set.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
@@ -177,7 +188,7 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(missing) = folder.filter(|folder| !folder.is_dir()) {
         let folder = missing.display();
-        return Err(StoreError::Unavailable(format!("the folder {folder} of DB_URL does not exist")));
+        return Err(StoreError::Unsupported(format!("the folder {folder} does not exist")));
     }
     let path = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let name = path.into_os_string().into_string();
@@ -215,8 +226,8 @@ mod tests {
     use diesel::{QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query};
     use tempfile::TempDir;
 
-    use crate::store::suite::{TestDatabase, request_log, store_test_suite};
-    use crate::store::{SchemaState, StoreError, inspect, migrate, open};
+    use crate::store::suite::{TestDatabase, request_log, settings, store_test_suite};
+    use crate::store::{SchemaState, StoreError, inspect, open};
 
     struct SqliteFile(TempDir);
 
@@ -262,23 +273,23 @@ mod tests {
     #[tokio::test]
     async fn inspecting_changes_nothing_and_tells_how_the_schema_stands() {
         let database = SqliteFile::create();
-        assert_eq!(inspect(&database.url()).await.unwrap().schema, SchemaState::Missing);
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Missing);
         assert!(!database.path().exists());
         database.execute("CREATE TABLE strangers (id INTEGER)");
-        assert_eq!(inspect(&database.url()).await.unwrap().schema, SchemaState::Pending(1));
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(1));
         assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
-        migrate(&database.url()).await.unwrap();
-        let current = inspect(&database.url()).await.unwrap();
+        open(&settings(&database.url(), 1)).await.unwrap();
+        let current = inspect(&settings(&database.url(), 1)).await.unwrap();
         assert_eq!((current.schema, current.loaded.unwrap().version), (SchemaState::Current, 0));
     }
 
     #[tokio::test]
     async fn a_schema_newer_than_the_program_is_refused() {
         let database = SqliteFile::create();
-        migrate(&database.url()).await.unwrap();
+        open(&settings(&database.url(), 1)).await.unwrap();
         database.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')");
-        assert!(matches!(open(&database.url(), 1).await.err().unwrap(), StoreError::Schema(_)));
-        let found = inspect(&database.url()).await.unwrap();
+        assert!(matches!(open(&settings(&database.url(), 1)).await.err().unwrap(), StoreError::Schema(_)));
+        let found = inspect(&settings(&database.url(), 1)).await.unwrap();
         assert_eq!(found.schema, SchemaState::Newer("99990101000000".to_owned()));
         assert!(found.loaded.is_none());
     }
@@ -287,17 +298,17 @@ mod tests {
     async fn a_file_that_is_no_database_and_a_missing_folder_are_told_apart() {
         let database = SqliteFile::create();
         std::fs::write(database.path(), "certainly no database, but long enough to be read as one".repeat(20)).unwrap();
-        assert!(matches!(open(&database.url(), 1).await.err().unwrap(), StoreError::Schema(_)));
+        assert!(matches!(open(&settings(&database.url(), 1)).await.err().unwrap(), StoreError::Schema(_)));
         let missing = database.0.path().join("nowhere");
-        let error = open(&format!("sqlite://{}/a.db", missing.display()), 1).await.err().unwrap();
-        assert!(matches!(error, StoreError::Unavailable(_)));
+        let error = open(&settings(&format!("sqlite://{}/a.db", missing.display()), 1)).await.err().unwrap();
+        assert!(matches!(error, StoreError::Unsupported(_)));
         assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
     }
 
     #[tokio::test]
     async fn a_dropped_call_runs_to_its_end_and_harms_nobody() {
         let database = SqliteFile::create();
-        let store = open(&database.url(), 1).await.unwrap();
+        let store = open(&settings(&database.url(), 1)).await.unwrap();
         for n in 0..20 {
             let logs = [request_log(&format!("r{n}"))];
             let mut call = store.append_request_logs(&logs);
@@ -318,7 +329,7 @@ mod tests {
     fn a_store_outlives_the_runtime_that_opened_it() {
         let database = SqliteFile::create();
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let store = runtime().block_on(open(&database.url(), 2)).unwrap();
+        let store = runtime().block_on(open(&settings(&database.url(), 2))).unwrap();
         assert_eq!(runtime().block_on(store.version()).unwrap(), 0);
         assert_eq!(runtime().block_on(store.version()).unwrap(), 0);
         runtime().block_on(async move { drop(store) });
@@ -327,7 +338,7 @@ mod tests {
     #[tokio::test]
     async fn values_that_only_sqlite_can_hold_stay_readable() {
         let database = SqliteFile::create();
-        let store = open(&database.url(), 1).await.unwrap();
+        let store = open(&settings(&database.url(), 1)).await.unwrap();
         database.execute(
             "INSERT INTO providers (provider_key, provider_type, api_base, api_key, provider_params)
              VALUES ('p', 'openai', 'http://x', 'k', '{\"timeout\": 1e999}')",

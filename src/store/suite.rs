@@ -10,6 +10,7 @@ use super::{Committed, RequestLog, Store, StoreError};
 use crate::config::{
     CredentialDraft, CredentialPatch, Entity, FieldError, KeyHash, ProviderDraft, ProviderPatch, Secret,
 };
+use crate::settings::DatabaseSettings;
 
 /// An empty database that goes away with its test.
 pub(super) trait TestDatabase {
@@ -64,7 +65,12 @@ macro_rules! store_test_suite {
 pub(super) use store_test_suite;
 
 async fn open(database: &impl TestDatabase) -> Arc<dyn Store> {
-    super::open(&database.url(), 4).await.unwrap()
+    super::open(&settings(&database.url(), 4)).await.unwrap()
+}
+
+/// What opens a database at `url`, without encryption.
+pub(super) fn settings(url: &str, pool_max: usize) -> DatabaseSettings {
+    DatabaseSettings { pool_max, ..DatabaseSettings::plain(url.to_owned()) }
 }
 
 fn provider(key: &str) -> ProviderDraft {
@@ -435,15 +441,16 @@ pub(super) async fn an_unreadable_row_is_reported_and_the_others_load(database: 
 }
 
 pub(super) async fn a_second_open_applies_no_migration(database: impl TestDatabase) {
-    assert!(super::migrate(&database.url()).await.unwrap() > 0);
-    assert_eq!(super::migrate(&database.url()).await.unwrap(), 0);
+    let prepare = || async { super::connect(&settings(&database.url(), 1)).unwrap().prepare().await.unwrap() };
+    assert!(prepare().await > 0);
+    assert_eq!(prepare().await, 0);
     let made = open(&database).await.create_provider(provider("p"), "ann").await.unwrap();
     assert_eq!(open(&database).await.load().await.unwrap().providers, [made.record]);
 }
 
 pub(super) async fn many_may_open_an_empty_database_at_once(database: impl TestDatabase) {
-    let url = database.url();
-    let opened = join_all((0..6).map(|_| super::open(&url, 2))).await;
+    let settings = settings(&database.url(), 2);
+    let opened = join_all((0..6).map(|_| super::open(&settings))).await;
     for store in opened {
         assert_eq!(store.unwrap().version().await.unwrap(), 0);
     }

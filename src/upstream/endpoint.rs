@@ -156,7 +156,7 @@ mod tests {
             created_at: now,
             updated_at: now,
         };
-        let (provider, errors) = Provider::compile(&record);
+        let (provider, errors) = Provider::compile(&record, &crate::config::Sealer::default());
         assert_eq!(errors, []);
         provider.unwrap()
     }

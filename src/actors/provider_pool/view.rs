@@ -166,7 +166,7 @@ mod tests {
         };
         let providers = (0..).zip(weights).map(record).collect();
         let loaded = Loaded { version: 1, changed_at: now, providers, credentials: vec![], errors: vec![] };
-        Snapshot::new(loaded).candidates("m")
+        Snapshot::new(loaded, crate::config::Source::Database, &crate::config::Sealer::default()).candidates("m")
     }
 
     fn view(admissions: &[(i32, Admission)]) -> PoolView {

@@ -13,6 +13,7 @@ use super::dto::{CreatedCredential, CredentialList, CredentialView, RotatedCrede
 use super::error::AdminError;
 use super::fields::Body;
 use super::page::ListQuery;
+use super::reading::current;
 use super::schemas::{CredentialChange, NewCredential, Rotation, StatusChange};
 use super::writing::{apply, changed, deleted};
 use super::{credential_body, row_id};
@@ -26,13 +27,15 @@ use crate::config::{Credential, CredentialPatch, CredentialRecord, Entity, Snaps
     params(ListQuery),
     responses((status = 200, description = "All of them, or a page", body = CredentialList), ReadFailures),
 )]
-pub(super) fn list(_: Admin, shared: web::Data<Shared>, query: ListQuery) -> Ready<HttpResponse> {
-    let (snapshot, now) = (shared.handles.snapshot.load(), Utc::now());
+pub(super) fn list(_: Admin, shared: web::Data<Shared>, query: ListQuery) -> Ready<Result<HttpResponse, AdminError>> {
+    let now = Utc::now();
     let wanted =
         |credential: &&Arc<Credential>| query.wants(credential.record.is_enabled, || [credential.record.name.as_str()]);
-    let (rows, paging) = query.cut(snapshot.credentials.iter().filter(wanted).collect());
-    let credentials = rows.into_iter().map(|credential| CredentialView::new(credential, now)).collect();
-    ready(HttpResponse::Ok().json(CredentialList { version: snapshot.version, credentials, paging }))
+    ready(current(&shared).map(|snapshot| {
+        let (rows, paging) = query.cut(snapshot.credentials.iter().filter(wanted).collect());
+        let credentials = rows.into_iter().map(|credential| CredentialView::new(credential, now)).collect();
+        HttpResponse::Ok().json(CredentialList { version: snapshot.version, credentials, paging })
+    }))
 }
 
 /// Shows one credential.
@@ -46,9 +49,8 @@ pub(super) fn show(
     shared: web::Data<Shared>,
     request: HttpRequest,
 ) -> Ready<Result<HttpResponse, AdminError>> {
-    let snapshot = shared.handles.snapshot.load();
-    let shown = row_id(&request, Entity::Credential).and_then(|id| view(&snapshot, id));
-    ready(shown.map(|credential| HttpResponse::Ok().json(credential)))
+    let shown = || view(&*current(&shared)?, row_id(&request, Entity::Credential)?);
+    ready(shown().map(|credential| HttpResponse::Ok().json(credential)))
 }
 
 /// Adds a credential.
@@ -119,7 +121,7 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, AdminError> {
     let id = row_id(&request, Entity::Credential)?;
     let rotation = credential_body::rotation(body.optional_fields()?)?;
-    let snapshot = shared.handles.snapshot.load();
+    let snapshot = current(&shared)?;
     let patch = replace_key(&find(&snapshot, id)?.record, &rotation, Utc::now())?;
     let applied = apply(&shared, admin, Change::UpdateCredential(id, patch)).await?;
     let credential = find(&applied.snapshot, id)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::schemas;
-use crate::config::{Credential, PlainKey, ProviderParams, ProviderRecord, Snapshot};
+use crate::config::{Credential, PlainKey, ProviderParams, ProviderRecord, Sealer, Snapshot};
 
 /// An error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +51,8 @@ pub(super) struct ProviderView {
     provider_type: String,
     /// Absolute URL without a trailing slash.
     api_base: String,
-    /// How the provider's key is stored: `plain` or `empty`. The key itself is never shown.
+    /// How the provider's key is stored: `encrypted`, `plain`, `empty`, or `undecryptable` when none of the
+    /// present encryption keys opens it. The key itself is never shown.
     api_key_state: &'static str,
     #[schema(schema_with = schemas::model_mapping)]
     model_mapping: Value,
@@ -199,14 +200,15 @@ pub(super) fn time(time: DateTime<Utc>) -> String {
 
 // === impl ProviderView ===
 
-impl From<&ProviderRecord> for ProviderView {
-    fn from(record: &ProviderRecord) -> Self {
+impl ProviderView {
+    /// What a read shows; `sealer` tells how the key is stored.
+    pub(super) fn new(record: &ProviderRecord, sealer: &Sealer) -> Self {
         Self {
             id: record.id,
             provider_key: record.provider_key.clone(),
             provider_type: record.provider_type.clone(),
             api_base: record.api_base.clone(),
-            api_key_state: if record.api_key.is_empty() { "empty" } else { "plain" },
+            api_key_state: sealer.state(&record.api_key).name(),
             model_mapping: record.model_mapping.clone(),
             weight: record.weight,
             provider_params: ProviderParams::masked(&record.provider_params),

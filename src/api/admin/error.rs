@@ -87,8 +87,14 @@ impl AdminError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
     }
 
+    /// 503: the change is stored, but the database went away before it was read back.
+    fn not_in_force() -> Self {
+        let message = "The change is stored, but not in force yet: the database went away; do not repeat it";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+    }
+
     /// 503: the change cannot be stored, or not soon enough.
-    fn unavailable() -> Self {
+    pub(super) fn unavailable() -> Self {
         let message = "The database is not available; try again later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
     }
@@ -155,6 +161,14 @@ impl From<ConfigActorError> for AdminError {
     fn from(error: ConfigActorError) -> Self {
         match error {
             ConfigActorError::Store(error) => error.into(),
+            ConfigActorError::NotInForce(_) => {
+                log::warn!(error:%; "a change is stored, but the database went away before it was in force");
+                Self::not_in_force()
+            }
+            ConfigActorError::Late => {
+                log::warn!(error:%; "a change was not carried out");
+                Self::unavailable()
+            }
             ConfigActorError::Follower(_) => {
                 log::error!(error:%; "a stored change is not in force yet");
                 Self::internal()

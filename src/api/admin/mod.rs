@@ -14,6 +14,7 @@ mod fields;
 mod page;
 mod provider_body;
 mod providers;
+mod reading;
 mod schemas;
 #[cfg(test)]
 mod tests;

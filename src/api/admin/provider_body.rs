@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{Field, Fields};
 use crate::config::{
-    FieldError, ModelMap, Provider, ProviderDraft, ProviderKind, ProviderParams, ProviderPatch, Secret,
+    FieldError, ModelMap, Provider, ProviderDraft, ProviderKind, ProviderParams, ProviderPatch, Sealer, Secret,
 };
 
 /// Fields that only answers have.
@@ -78,6 +78,9 @@ fn api_key(field: &Field, least: usize) -> Result<Secret, FieldError> {
     let text = field.text(least..=500)?;
     if text.chars().any(|c| !c.is_ascii() || c.is_control()) {
         return Err(field.refuse("must be ASCII without control characters"));
+    }
+    if Sealer::looks_sealed(text) {
+        return Err(field.refuse("must be the plain key: what begins with enc:v1: is taken for a sealed one"));
     }
     Ok(Secret::new(text.to_owned()))
 }

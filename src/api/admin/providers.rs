@@ -12,6 +12,7 @@ use super::dto::{ProviderList, ProviderView};
 use super::error::AdminError;
 use super::fields::Body;
 use super::page::ListQuery;
+use super::reading::current;
 use super::schemas::{NewProvider, ProviderChange, StatusChange};
 use super::writing::{apply, changed, deleted};
 use super::{provider_body, row_id};
@@ -25,12 +26,13 @@ use crate::config::{Entity, ProviderPatch, ProviderRecord, Snapshot};
     params(ListQuery),
     responses((status = 200, description = "All of them, or a page", body = ProviderList), ReadFailures),
 )]
-pub(super) fn list(_: Admin, shared: web::Data<Shared>, query: ListQuery) -> Ready<HttpResponse> {
-    let snapshot = shared.handles.snapshot.load();
-    let wanted = |record: &&ProviderRecord| query.wants(record.is_enabled, || searched(record));
-    let (rows, paging) = query.cut(snapshot.providers.iter().filter(wanted).collect());
-    let providers = rows.into_iter().map(ProviderView::from).collect();
-    ready(HttpResponse::Ok().json(ProviderList { version: snapshot.version, providers, paging }))
+pub(super) fn list(_: Admin, shared: web::Data<Shared>, query: ListQuery) -> Ready<Result<HttpResponse, AdminError>> {
+    ready(current(&shared).map(|snapshot| {
+        let wanted = |record: &&ProviderRecord| query.wants(record.is_enabled, || searched(record));
+        let (rows, paging) = query.cut(snapshot.providers.iter().filter(wanted).collect());
+        let providers = rows.into_iter().map(|record| ProviderView::new(record, &shared.handles.sealer)).collect();
+        HttpResponse::Ok().json(ProviderList { version: snapshot.version, providers, paging })
+    }))
 }
 
 /// The texts of a provider that a search looks into.
@@ -54,9 +56,8 @@ pub(super) fn show(
     shared: web::Data<Shared>,
     request: HttpRequest,
 ) -> Ready<Result<HttpResponse, AdminError>> {
-    let snapshot = shared.handles.snapshot.load();
-    let shown = row_id(&request, Entity::Provider).and_then(|id| view(&snapshot, id));
-    ready(shown.map(|provider| HttpResponse::Ok().json(provider)))
+    let shown = || view(&shared, &*current(&shared)?, row_id(&request, Entity::Provider)?);
+    ready(shown().map(|provider| HttpResponse::Ok().json(provider)))
 }
 
 /// Adds a provider.
@@ -68,7 +69,7 @@ pub(super) fn show(
 pub(super) async fn create(admin: Admin, shared: web::Data<Shared>, body: Body) -> Result<HttpResponse, AdminError> {
     let draft = provider_body::draft(body.fields()?)?;
     let applied = apply(&shared, admin, Change::CreateProvider(draft)).await?;
-    answer(StatusCode::CREATED, &applied)
+    answer(&shared, StatusCode::CREATED, &applied)
 }
 
 /// Changes a provider.
@@ -125,14 +126,15 @@ pub(super) async fn delete(
 
 async fn patch(admin: Admin, shared: &Shared, id: i32, patch: ProviderPatch) -> Result<HttpResponse, AdminError> {
     let applied = apply(shared, admin, Change::UpdateProvider(id, patch)).await?;
-    answer(StatusCode::OK, &applied)
+    answer(shared, StatusCode::OK, &applied)
 }
 
-fn answer(status: StatusCode, applied: &Applied) -> Result<HttpResponse, AdminError> {
-    Ok(changed(status, applied.snapshot.version, &view(&applied.snapshot, applied.id)?))
+fn answer(shared: &Shared, status: StatusCode, applied: &Applied) -> Result<HttpResponse, AdminError> {
+    Ok(changed(status, applied.snapshot.version, &view(shared, &applied.snapshot, applied.id)?))
 }
 
-fn view(snapshot: &Snapshot, id: i32) -> Result<ProviderView, AdminError> {
+fn view(shared: &Shared, snapshot: &Snapshot, id: i32) -> Result<ProviderView, AdminError> {
     let found = snapshot.providers.iter().find(|record| record.id == id);
-    found.map(ProviderView::from).ok_or_else(|| AdminError::no_row(Entity::Provider, id))
+    let view = |record| ProviderView::new(record, &shared.handles.sealer);
+    found.map(view).ok_or_else(|| AdminError::no_row(Entity::Provider, id))
 }

@@ -16,7 +16,7 @@ const VERSION: &str = "x-config-version";
 /// Stores `change`; when this returns, every new request sees it.
 pub(super) async fn apply(shared: &Shared, admin: Admin, change: Change) -> Result<Applied, AdminError> {
     let writer = shared.handles.config.load();
-    Ok(ask(&writer, Apply { change, actor: admin.actor }).await??)
+    Ok(ask(&writer, Apply::new(change, admin.actor)).await??)
 }
 
 /// An answer that names `version`.

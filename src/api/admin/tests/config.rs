@@ -24,7 +24,7 @@ async fn the_version_tells_what_is_in_force_here() {
 #[actix_web::test]
 async fn a_reload_puts_in_force_what_another_process_wrote() {
     let api = Api::start().await;
-    let other = store::open(&api.url, 1).await.unwrap();
+    let other = store::open(&crate::settings::DatabaseSettings::plain(api.url.clone())).await.unwrap();
     let draft = ProviderDraft {
         provider_key: "elsewhere".to_owned(),
         provider_type: "openai".to_owned(),

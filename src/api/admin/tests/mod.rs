@@ -24,7 +24,7 @@ use crate::actors;
 use crate::api::{Phase, Shared, routes};
 use crate::config::Snapshot;
 use crate::proxy::Reporter;
-use crate::settings::Settings;
+use crate::settings::{DatabaseSettings, Settings};
 use crate::store;
 use crate::telemetry::Telemetry;
 
@@ -53,7 +53,7 @@ impl Api {
         let env = HashMap::from([("ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned())]);
         let settings = Settings::parse(&env).unwrap();
         let (arbiter, telemetry) = (Arbiter::new(), Telemetry::new().unwrap());
-        let store = store::open(&url, 2).await.unwrap();
+        let store = store::open(&DatabaseSettings::plain(url.clone())).await.unwrap();
         let handles = actors::start(&arbiter, store, &settings, telemetry.clone()).await.unwrap();
         let replica_id = settings.replica_id.clone();
         let (_, cut) = tokio::sync::watch::channel(false);

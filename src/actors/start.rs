@@ -1,0 +1,123 @@
+//! Starting all actors, with or without a database.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Arbiter;
+
+use super::Handles;
+use super::config::{ConfigActor, ConfigParts, Followers, report_all};
+use super::database::{DatabaseStatus, DatabaseWatch};
+use super::keeper::Keeper;
+use super::metrics::MetricsActor;
+use super::provider_pool::{PoolView, ProviderPoolActor};
+use super::published::publish;
+use super::rate_limiter::{LimitTable, RateLimiterActor};
+use super::supervise::supervise;
+use super::tokenizer;
+use crate::config::{Sealer, Snapshot, Source, load_snapshot};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+
+/// Loads the configuration and starts all actors on `arbiter`. While the database cannot be
+/// reached they start with the last configuration in force, or without any, and go on trying.
+///
+/// # Errors
+/// When the database can be reached, but not used.
+pub async fn start(
+    arbiter: &Arbiter,
+    store: Arc<dyn Store>,
+    settings: &Settings,
+    telemetry: Telemetry,
+) -> Result<Handles, StoreError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let settings = settings.clone();
+    arbiter.spawn(async move {
+        // A receiver that is gone means that the caller gave up: nobody is left to tell.
+        let _ = sender.send(start_here(store, &settings, telemetry).await);
+    });
+    receiver.await.unwrap_or_else(|_gone| Err(StoreError::Internal("the actors' thread has ended".to_owned())))
+}
+
+async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telemetry) -> Result<Handles, StoreError> {
+    let sealer = Arc::new(Sealer::new(&settings.database.keys));
+    let (status, database) = publish(DatabaseStatus::default());
+    let watch = DatabaseWatch::new(status, telemetry.clone());
+    let path = settings.snapshot_path.clone();
+    let keeper = path.clone().map(|path| Keeper::start(path, Arc::clone(&sealer)));
+    let kept = (keeper.as_ref(), path.as_deref());
+    let (snapshots, snapshot) = publish(first_snapshot(&*store, &watch, &sealer, kept).await?);
+    let (tables, limits) = publish(LimitTable::new());
+    let (views, pool) = publish(PoolView::default());
+    let policy = settings.breaker.clone();
+    let current = snapshot.clone();
+    let rate_limiter = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone()));
+    let provider_pool =
+        supervise("ProviderPoolActor", move || ProviderPoolActor::new(policy.clone(), views.clone(), &current.load()));
+    let followers = Followers { rate_limiter, provider_pool: provider_pool.clone() };
+    let first = snapshot.load();
+    followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
+    telemetry.config_version.set(first.version);
+    report_all(&first);
+    let metrics = {
+        let (store, log, telemetry) = (Arc::clone(&store), settings.request_log, telemetry.clone());
+        supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
+    };
+    let config = {
+        let parts = ConfigParts {
+            store,
+            sealer: Arc::clone(&sealer),
+            followers,
+            snapshots,
+            keeper,
+            database: watch,
+            poll: settings.config_poll,
+            telemetry: telemetry.clone(),
+        };
+        supervise("ConfigActor", move || ConfigActor::new(parts.clone()))
+    };
+    let tokenizer = tokenizer::start();
+    Ok(Handles { database, sealer, tokenizer, config, provider_pool, metrics, snapshot, limits, pool, telemetry })
+}
+
+/// What the database holds; while it cannot be reached, the last configuration in force; else
+/// nothing.
+async fn first_snapshot(
+    store: &dyn Store,
+    watch: &DatabaseWatch,
+    sealer: &Sealer,
+    (keeper, path): (Option<&Keeper>, Option<&Path>),
+) -> Result<Snapshot, StoreError> {
+    let started = Instant::now();
+    let loaded = async {
+        store.prepare().await?;
+        store.load().await
+    };
+    match watch.met(loaded.await, started.elapsed()) {
+        Ok(loaded) => {
+            if let Some(keeper) = keeper {
+                keeper.keep(loaded.clone());
+            }
+            Ok(Snapshot::new(loaded, Source::Database, sealer))
+        }
+        Err(StoreError::Unavailable(reason)) => Ok(last_known(path, sealer, &reason)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The last configuration in force, from its file.
+fn last_known(path: Option<&Path>, sealer: &Sealer, reason: &str) -> Snapshot {
+    let loaded = path.map_or(Ok(None), |path| load_snapshot(path, sealer));
+    match loaded {
+        Ok(Some(loaded)) => {
+            let version = loaded.version;
+            log::warn!(reason, version; "the database cannot be reached, starting with the snapshot file");
+            return Snapshot::new(loaded, Source::SnapshotFile, sealer);
+        }
+        Ok(None) => log::warn!(reason; "the database cannot be reached, waiting for it"),
+        Err(error) => log::error!(reason, error:%; "the database cannot be reached, waiting for it"),
+    }
+    Snapshot::unloaded()
+}
