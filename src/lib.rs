@@ -23,3 +23,8 @@ pub mod sse;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;
+
+#[cfg(test)]
+#[path = "../tests/support/servers.rs"]
+#[expect(missing_docs, reason = "a helper of tests; public since each kind of test uses a part of it")]
+pub mod servers;

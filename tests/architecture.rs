@@ -25,7 +25,7 @@ const RANKS: [(&str, u8); 15] = [
 ];
 
 /// Each framework has its homes and is named nowhere else.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("actix_web", &["api", "server", "mock", "cli"]),
     ("awc", &["upstream"]),
     ("actix", &["actors", "server"]),
@@ -33,6 +33,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("diesel_async", &["store"]),
     ("prometheus", &["telemetry"]),
     ("governor", &["actors"]),
+    ("redis", &["actors", "settings"]),
 ];
 
 const LONGEST_FILE: usize = 500;

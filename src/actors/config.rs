@@ -114,7 +114,7 @@ pub struct ConfigParts {
 
 /// Serialises configuration changes and publishes each result as an immutable [`Snapshot`].
 pub struct ConfigActor {
-    parts: ConfigParts,
+    pub(super) parts: ConfigParts,
 }
 
 /// Pauses between attempts to reach a database that was away when the process started.
@@ -272,7 +272,7 @@ impl ConfigParts {
 
     /// Reads the store, tells the followers, publishes: limits and health first, the snapshot
     /// last, so that a visible credential always has its bucket.
-    async fn refresh(&self) -> Result<Arc<Snapshot>, ConfigActorError> {
+    pub(super) async fn refresh(&self) -> Result<Arc<Snapshot>, ConfigActorError> {
         let started = Instant::now();
         let loaded = self.store.load().await;
         let loaded = self.database.met(loaded, started.elapsed())?;

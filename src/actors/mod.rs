@@ -7,6 +7,7 @@
 mod adopt;
 pub mod config;
 pub mod database;
+pub mod history;
 mod keeper;
 pub mod metrics;
 pub mod provider_pool;
@@ -28,7 +29,7 @@ use self::database::DatabaseStatus;
 use self::metrics::MetricsActor;
 use self::provider_pool::{PoolView, ProviderPoolActor};
 use self::published::Published;
-use self::rate_limiter::LimitTable;
+use self::rate_limiter::{LimitTable, RedisStatus};
 pub use self::start::start;
 pub use self::supervise::Supervised;
 use crate::config::{Sealer, Snapshot};
@@ -51,6 +52,8 @@ pub struct Handles {
     pub snapshot: Published<Snapshot>,
     /// The buckets of the credentials.
     pub limits: Published<LimitTable>,
+    /// Whether the buckets are shared with other replicas.
+    pub redis: Published<RedisStatus>,
     /// Who may get how much.
     pub pool: Published<PoolView>,
     /// Who counts tokens.

@@ -12,8 +12,8 @@ use super::database::{DatabaseStatus, DatabaseWatch};
 use super::keeper::Keeper;
 use super::metrics::MetricsActor;
 use super::provider_pool::{PoolView, ProviderPoolActor};
-use super::published::publish;
-use super::rate_limiter::{LimitTable, RateLimiterActor};
+use super::published::{Published, publish};
+use super::rate_limiter::{LimitTable, RateLimiterActor, RedisStatus, Sharing};
 use super::supervise::supervise;
 use super::tokenizer;
 use crate::config::{Sealer, Snapshot, Source, load_snapshot};
@@ -49,11 +49,12 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let keeper = path.clone().map(|path| Keeper::start(path, Arc::clone(&sealer)));
     let kept = (keeper.as_ref(), path.as_deref());
     let (snapshots, snapshot) = publish(first_snapshot(&*store, &watch, &sealer, kept).await?);
+    let (sharing, redis) = share_limits(settings, &telemetry).await?;
     let (tables, limits) = publish(LimitTable::new());
     let (views, pool) = publish(PoolView::default());
     let policy = settings.breaker.clone();
     let current = snapshot.clone();
-    let rate_limiter = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone()));
+    let rate_limiter = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), sharing.clone()));
     let provider_pool =
         supervise("ProviderPoolActor", move || ProviderPoolActor::new(policy.clone(), views.clone(), &current.load()));
     let followers = Followers { rate_limiter, provider_pool: provider_pool.clone() };
@@ -79,7 +80,35 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         supervise("ConfigActor", move || ConfigActor::new(parts.clone()))
     };
     let tokenizer = tokenizer::start();
-    Ok(Handles { database, sealer, tokenizer, config, provider_pool, metrics, snapshot, limits, pool, telemetry })
+    Ok(Handles {
+        database,
+        sealer,
+        tokenizer,
+        config,
+        provider_pool,
+        metrics,
+        snapshot,
+        limits,
+        redis,
+        pool,
+        telemetry,
+    })
+}
+
+/// Meets Redis if it is configured; that it does not answer stops nothing.
+async fn share_limits(
+    settings: &Settings,
+    telemetry: &Telemetry,
+) -> Result<(Option<Arc<Sharing>>, Published<RedisStatus>), StoreError> {
+    let is_configured = settings.redis.is_some();
+    let (statuses, status) = publish(RedisStatus { is_configured, ..RedisStatus::default() });
+    let Some(settings) = &settings.redis else {
+        return Ok((None, status));
+    };
+    let sharing = Sharing::new(settings, statuses, telemetry.clone());
+    let sharing = sharing.map_err(|error| StoreError::Internal(format!("REDIS_URL: {error}")))?;
+    sharing.check().await;
+    Ok((Some(Arc::new(sharing)), status))
 }
 
 /// What the database holds; while it cannot be reached, the last configuration in force; else

@@ -45,7 +45,7 @@ pub(super) async fn answer(
     let mut finish = extract::open(request, shared, assumed.path, assumed.protocol);
     let request_id = finish.request_id().to_owned();
     let end = |response, endpoint, decision| finished(response, endpoint, decision, &request_id);
-    let (caller, decision) = match admit(request, shared, assumed, &mut finish) {
+    let (caller, decision) = match admit(request, shared, assumed, &mut finish).await {
         Ok(admitted) => admitted,
         Err((failure, decision)) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
     };
@@ -77,7 +77,7 @@ pub(super) async fn answer(
 }
 
 /// What headers alone decide, before the body is read: the key, then the rate limit.
-fn admit(
+async fn admit(
     request: &HttpRequest,
     shared: &Shared,
     endpoint: Endpoint,
@@ -88,7 +88,7 @@ fn admit(
     if endpoint.operation == Operation::CountTokens {
         return Ok((caller, None));
     }
-    let decision = throttle(&caller, &shared.handles.limits.load());
+    let decision = throttle(&caller, &shared.handles.limits.load()).await;
     finish.lap(Stage::Limit);
     match decision.as_ref().and_then(refusal) {
         Some(failure) => {

@@ -19,6 +19,16 @@ pub enum MatchKind {
 }
 
 impl MatchKind {
+    /// The name in the admin API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Wildcard => "wildcard",
+            Self::Regex => "regex",
+        }
+    }
+
     /// The kind that the form of `name` asks for.
     #[must_use]
     pub fn of(name: &str) -> Self {

@@ -4,11 +4,12 @@ use super::Caller;
 use crate::actors::rate_limiter::{Decision, LimitTable};
 use crate::chat::{Failure, FailureKind};
 
-/// Takes one token of the caller's bucket. `None`: no quota.
-#[must_use]
-pub fn throttle(caller: &Caller, limits: &LimitTable) -> Option<Decision> {
+/// Takes one token of the caller's bucket. `None`: no quota. It waits only for a bucket that
+/// replicas share.
+pub async fn throttle(caller: &Caller, limits: &LimitTable) -> Option<Decision> {
     let credential = caller.credential.as_ref()?;
-    limits.get(&credential.record.id).map(|limiter| limiter.take())
+    let limiter = limits.get(&credential.record.id)?;
+    Some(limiter.take().await)
 }
 
 /// The failure of a refused request; `None` when it may pass.

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::prepare::Request;
-use super::{Call, Finish, Proxy, Reply, ReplyBody, answer, attempt, outcome, reply};
+use super::{Call, Finish, Proxy, Reply, ReplyBody, answer, attempt, outcome, reply, route};
 use crate::actors::tokenizer::count;
-use crate::chat::{Countable, Failure, FailureKind, Protocol};
+use crate::chat::{Countable, Failure, FailureKind};
 use crate::codec::ClientCodec as _;
 use crate::codec::anthropic::Anthropic;
 use crate::config::Candidate;
@@ -32,8 +32,7 @@ impl Proxy {
     async fn ask_provider(&self, call: &Call, body: &Bytes, finish: &mut Finish) -> Result<Counted, Failure> {
         let (peek, candidates) = self.route(call, body, finish)?;
         let model = candidates.first().map_or_else(String::new, |first| first.mapped_model.to_string());
-        let able: Vec<Candidate> =
-            candidates.into_iter().filter(|one| one.provider.kind.protocol() == Protocol::Anthropic).collect();
+        let able: Vec<Candidate> = candidates.into_iter().filter(route::counts_tokens).collect();
         if able.is_empty() {
             return Ok(Counted::Here(model));
         }

@@ -6,6 +6,7 @@ mod attempt;
 mod call;
 mod count;
 mod count_usage;
+mod explain;
 mod fields;
 mod finish;
 mod open;
@@ -25,6 +26,7 @@ use bytes::Bytes;
 
 pub use self::admit::{model_name, refusal, throttle};
 pub use self::call::{Call, Caller, Endpoint};
+pub use self::explain::{Assessed, Exclusion, Explanation, Question, Verdict, Views, explain};
 pub use self::finish::{Finish, Opening, Reporter};
 pub use self::outcome::shutting_down;
 use self::prepare::Request;
@@ -92,7 +94,7 @@ impl Proxy {
         finish.asked(&peek.model, peek.stream);
         finish.lap(Stage::Parse);
         admit::allow_model(&call.caller, asked)?;
-        let candidates = route::candidates(&call.caller.snapshot, asked, call.endpoint)?;
+        let candidates = route::candidates(&call.caller.snapshot, asked, call.endpoint.operation)?;
         finish.mapped_by(&call.caller.snapshot, asked, &candidates);
         finish.lap(Stage::Route);
         Ok((peek, candidates))

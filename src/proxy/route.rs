@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::Endpoint;
 use crate::actors::provider_pool::{Choice, PoolView};
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::config::{Candidate, Snapshot};
@@ -11,13 +10,13 @@ use crate::config::{Candidate, Snapshot};
 ///
 /// # Errors
 /// `ModelNotFound` when nobody maps it, `UnsupportedOperation` when those who do cannot.
-pub(super) fn candidates(snapshot: &Snapshot, model: &str, endpoint: Endpoint) -> Result<Vec<Candidate>, Failure> {
+pub(super) fn candidates(snapshot: &Snapshot, model: &str, operation: Operation) -> Result<Vec<Candidate>, Failure> {
     let all: Arc<[Candidate]> = snapshot.candidates(model);
     if all.is_empty() {
         let message = format!("no provider serves the model {model:?}");
         return Err(Failure::new(FailureKind::ModelNotFound, message).with_param("model"));
     }
-    let able: Vec<Candidate> = all.iter().filter(|candidate| can_do(candidate, endpoint.operation)).cloned().collect();
+    let able: Vec<Candidate> = all.iter().filter(|candidate| can_do(candidate, operation)).cloned().collect();
     if able.is_empty() {
         let message = format!("no provider of the model {model:?} can answer this kind of request");
         return Err(Failure::new(FailureKind::UnsupportedOperation, message).with_param("model"));
@@ -32,6 +31,11 @@ fn can_do(candidate: &Candidate, operation: Operation) -> bool {
         Operation::Embeddings => candidate.provider.kind.protocol() == Protocol::OpenAiChat,
         Operation::Generate | Operation::Completions | Operation::CountTokens => true,
     }
+}
+
+/// Whether a provider counts tokens itself; for the others they are counted here.
+pub(super) fn counts_tokens(candidate: &Candidate) -> bool {
+    candidate.provider.kind.protocol() == Protocol::Anthropic
 }
 
 /// The next candidate among those not yet tried, at random by effective weight.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use redis::{ConnectionAddr, IntoConnectionInfo as _};
 
 use super::read::Reader;
 
@@ -142,10 +143,19 @@ pub(super) fn redis(read: &mut Reader<'_>) -> Option<RedisSettings> {
     let key_prefix = read.text("REDIS_KEY_PREFIX").unwrap_or_else(|| "llm-proxy:".to_owned());
     let timeout = Duration::from_millis(read.whole("REDIS_TIMEOUT_MS", 50, 1..=60_000));
     let url = read.text("REDIS_URL")?;
-    if !["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme)) {
-        read.wrong("REDIS_URL", "must be redis://<host>:<port>/<database>");
+    if !is_redis(&url) {
+        // The value may hold a password, so it is not repeated.
+        read.wrong("REDIS_URL", "must be redis://<user>:<password>@<host>:<port>/<database>, or rediss:// for TLS");
     }
     Some(RedisSettings { url: SecretUrl::new(url), key_prefix, timeout })
+}
+
+/// Whether the client will understand it. It knows more schemes, and TLS without verification,
+/// which we do not offer.
+fn is_redis(url: &str) -> bool {
+    let info = url.into_connection_info().ok();
+    let is_offered = ["redis://", "rediss://"].iter().any(|scheme| url.starts_with(scheme));
+    is_offered && info.is_some_and(|info| !matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. }))
 }
 
 #[cfg(test)]
@@ -184,8 +194,15 @@ mod tests {
         assert_eq!(format!("{:?}", read(&[("DB_URL", url)], database).unwrap().url), "postgres://***");
         let error = read(&[("DB_URL", "mysql://u:hunter2@h/db")], database).unwrap_err();
         assert!(error.contains("DB_URL") && !error.contains("hunter2"), "{error}");
-        let error = read(&[("REDIS_URL", "http://u:hunter2@h")], redis).unwrap_err();
-        assert!(error.contains("REDIS_URL") && !error.contains("hunter2"), "{error}");
+        for wrong in
+            ["http://u:hunter2@h", "redis://u:hunter2@h/x", "redis://u:hunter2@h:port", "rediss://u:hunter2@h#insecure"]
+        {
+            let error = read(&[("REDIS_URL", wrong)], redis).unwrap_err();
+            assert!(error.contains("REDIS_URL") && !error.contains("hunter2"), "{error}");
+        }
+        for url in ["redis://h", "redis://:secret@h:7000/3", "rediss://u:secret@h/"] {
+            assert_eq!(read(&[("REDIS_URL", url)], redis).unwrap().unwrap().url.expose(), url);
+        }
         assert!(read(&[("REDIS_KEY_PREFIX", "x")], redis).unwrap().is_none());
     }
 }

@@ -1,27 +1,30 @@
 //! Column types that SQLite and PostgreSQL store differently. Nothing else knows the difference.
 
+use std::io::Write as _;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
 use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, SqlOrd, SqlType, Text};
+use diesel::sql_types::{Array, BigInt, SqlOrd, SqlType, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use serde_json::Value;
 
-/// A JSON document: TEXT in SQLite.
+/// A JSON document: JSONB in PostgreSQL, TEXT in SQLite.
 #[derive(SqlType, QueryId)]
-#[diesel(sqlite_type(name = "Text"))]
+#[diesel(postgres_type(oid = 3802, array_oid = 3807), sqlite_type(name = "Text"))]
 pub struct JsonDoc;
 
-/// A list of strings: a JSON array as TEXT in SQLite.
+/// A list of strings: TEXT[] in PostgreSQL, a JSON array as TEXT in SQLite.
 #[derive(SqlType, QueryId)]
-#[diesel(sqlite_type(name = "Text"))]
+#[diesel(postgres_type(oid = 1009, array_oid = 0), sqlite_type(name = "Text"))]
 pub struct TextList;
 
-/// A point in time: epoch milliseconds as INTEGER in SQLite.
+/// A point in time: TIMESTAMPTZ in PostgreSQL, epoch milliseconds as INTEGER in SQLite.
 #[derive(SqlType, QueryId)]
-#[diesel(sqlite_type(name = "Long"))]
+#[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Long"))]
 pub struct Instant;
 
 /// The value of a [`JsonDoc`] column.
@@ -29,7 +32,7 @@ pub struct Instant;
 #[diesel(sql_type = JsonDoc)]
 pub struct Json(pub Value);
 
-/// The value of a [`TextList`] column; `None` for a document that is no list of strings, so that
+/// The value of a [`TextList`] column; `None` for what is no list of strings, so that
 /// one such row cannot make all the others unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = TextList)]
@@ -109,5 +112,65 @@ impl FromSql<Instant, Sqlite> for Moment {
         // Plain SQL may hold nanoseconds by mistake: still a time, only a very late one.
         let beyond = if millis < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         Ok(Self(DateTime::from_timestamp_millis(millis).unwrap_or(beyond)))
+    }
+}
+
+// === impl PostgreSQL ===
+
+/// The only version of the binary form of JSONB: a byte before the text.
+const JSONB_VERSION: u8 = 1;
+
+/// PostgreSQL counts microseconds from the beginning of the year 2000.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// The first instant that it can hold, 4714-11-24 BC; before it is only `-infinity`.
+const FIRST_MICROS: i64 = -211_813_488_000_000_000;
+
+impl ToSql<JsonDoc, Pg> for Json {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[JSONB_VERSION])?;
+        serde_json::to_writer(out, &self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<JsonDoc, Pg> for Json {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let text = value.as_bytes().strip_prefix(&[JSONB_VERSION]).ok_or("an unknown version of JSONB")?;
+        // JSONB holds numbers that serde_json does not; see SQLite's.
+        Ok(Self(serde_json::from_slice(text).unwrap_or_default()))
+    }
+}
+
+impl ToSql<TextList, Pg> for Texts {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        let list = self.0.as_ref().ok_or("an unreadable list cannot be written")?;
+        <Vec<String> as ToSql<Array<Text>, Pg>>::to_sql(list, out)
+    }
+}
+
+impl FromSql<TextList, Pg> for Texts {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        // An array may hold NULLs and have several dimensions.
+        Ok(Self(<Vec<String> as FromSql<Array<Text>, Pg>>::from_sql(value).ok()))
+    }
+}
+
+impl ToSql<Instant, Pg> for Moment {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        let micros = self.0.timestamp_micros().saturating_sub(EPOCH_MICROS);
+        let micros = if micros < FIRST_MICROS { i64::MIN } else { micros };
+        out.write_all(&micros.to_be_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Instant, Pg> for Moment {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let micros = <i64 as FromSql<BigInt, Pg>>::from_sql(value)?;
+        // `infinity` and `-infinity` are the largest and the smallest number.
+        let beyond = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+        let at = micros.checked_add(EPOCH_MICROS).and_then(DateTime::from_timestamp_micros);
+        Ok(at.map_or(Self(beyond), Self::from))
     }
 }

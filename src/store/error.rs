@@ -1,6 +1,9 @@
 //! Why the store did not do what it was asked.
 
+use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::pooled_connection::PoolError as ManagerError;
+use diesel_async::pooled_connection::deadpool::PoolError;
 
 use crate::config::{Entity, FieldError};
 
@@ -18,7 +21,10 @@ pub enum StoreError {
         /// Which row.
         id: i32,
     },
-    /// Another row already has a value that must be unique.
+    /// The configuration never had this version.
+    #[error("Version {0} does not exist")]
+    NoVersion(i64),
+    /// Another row already has a value that must be unique, or the history has a gap.
     #[error("{message}")]
     Conflict {
         /// The field in the admin API.
@@ -48,9 +54,10 @@ const fn title(entity: Entity) -> &'static str {
     }
 }
 
-/// What SQLite says when the fault is the disk's, the file's or another writer's. Diesel keeps
+/// What the databases say when the fault is theirs, the disk's or another writer's. Diesel keeps
 /// no code for them, only this text.
-const TRANSIENT: [&str; 9] = [
+const TRANSIENT: [&str; 23] = [
+    // SQLite.
     "database is locked",
     "database table is locked",
     "database schema is locked",
@@ -60,19 +67,45 @@ const TRANSIENT: [&str; 9] = [
     "attempt to write a readonly database",
     "no transaction is active",
     "locking protocol",
+    // PostgreSQL. In another language they are found by the connection that ended.
+    "terminating connection",
+    "the database system is",
+    "canceling statement due to",
+    "canceling authentication due to",
+    "deadlock detected",
+    "could not serialize access",
+    "too many clients already",
+    "too many connections for",
+    "remaining connection slots are reserved",
+    "No space left on device",
+    "out of memory",
+    "out of shared memory",
+    "connection closed",
+    "communicating with the server",
 ];
+
+/// What the driver says of a statement that it cannot send at all; trying again never helps.
+const UNSENDABLE: [&str; 3] = ["error serializing parameter", "error encoding message", "parameters but got"];
 
 /// What SQLite says when the file is not a database at all.
 const NO_DATABASE: [&str; 2] = ["file is not a database", "database disk image is malformed"];
 
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        let DieselError::DatabaseError(kind, information) = &error else {
-            return Self::Internal(error.to_string());
+        let (kind, information) = match &error {
+            DieselError::DatabaseError(kind, information) => (kind, information),
+            DieselError::BrokenTransactionManager => {
+                return Self::Unavailable("the connection ended within a transaction".to_owned());
+            }
+            DieselError::RollbackErrorOnCommit { .. } => return Self::Unavailable(error.to_string()),
+            _ => return Self::Internal(error.to_string()),
         };
         // `details()` may quote values of a row; `message()` names columns and rules only.
         let message = information.message().to_owned();
         match kind {
+            DatabaseErrorKind::UnableToSendCommand if UNSENDABLE.iter().any(|text| message.contains(text)) => {
+                Self::Internal(message)
+            }
             DatabaseErrorKind::UnableToSendCommand
             | DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::SerializationFailure
@@ -82,8 +115,26 @@ impl From<DieselError> for StoreError {
     }
 }
 
+impl From<ConnectionError> for StoreError {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::CouldntSetupConfiguration(error) => error.into(),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<PoolError> for StoreError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(ManagerError::ConnectionError(error)) => error.into(),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
 impl StoreError {
-    /// The error that SQLite's words stand for.
+    /// The error that a database's words stand for.
     pub(super) fn classify(message: String) -> Self {
         let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
         if says(&TRANSIENT) {

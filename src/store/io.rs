@@ -39,6 +39,13 @@ impl Io {
         let done = runtime.spawn(work).await;
         done.unwrap_or_else(|error| Err(StoreError::Internal(error.to_string())))
     }
+
+    /// Runs `work` here beside everything else; it ends with this runtime.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            drop(runtime.spawn(work));
+        }
+    }
 }
 
 impl Drop for Io {

@@ -2,21 +2,45 @@
 
 use std::collections::BTreeSet;
 
+use diesel::backend::Backend;
+use diesel::connection::LoadConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::prelude::*;
+use diesel::query_builder::SqlQuery;
+use diesel::query_dsl::LoadQuery;
 use diesel::sql_types::Text;
-use diesel::sqlite::{Sqlite, SqliteConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::StoreError;
 use crate::config::Loaded;
 
-const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// The tables of one backend.
+pub(super) struct Tables {
+    migrations: EmbeddedMigrations,
+    /// Gives a row when migrations were ever applied.
+    is_migrated: &'static str,
+    /// Of a database to which none was applied.
+    fresh: fn(usize) -> SchemaState,
+}
+
+/// SQLite's. A file that exists without them is not known to be ours.
+pub(super) const SQLITE: Tables = Tables {
+    migrations: embed_migrations!("migrations/sqlite"),
+    is_migrated: "SELECT name AS version FROM sqlite_master WHERE name = '__diesel_schema_migrations'",
+    fresh: SchemaState::Pending,
+};
+
+/// PostgreSQL's. That somebody made the database for us says nothing about its tables.
+pub(super) const POSTGRES: Tables = Tables {
+    migrations: embed_migrations!("migrations/postgres"),
+    is_migrated: "SELECT '' AS version WHERE to_regclass('__diesel_schema_migrations') IS NOT NULL",
+    fresh: |_migrations| SchemaState::Missing,
+};
 
 /// How the database stands to this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
-    /// There is no database yet; a start creates it.
+    /// There is no database yet, or one without any of our tables; a start creates them.
     Missing,
     /// So many migrations are missing; a start applies them.
     Pending(usize),
@@ -36,21 +60,22 @@ pub struct Inspection {
 }
 
 #[derive(QueryableByName)]
-struct Applied {
+pub(super) struct Applied {
     #[diesel(sql_type = Text)]
     version: String,
 }
 
 /// The state of the tables; changes nothing.
-pub(super) fn state(c: &mut SqliteConnection) -> Result<SchemaState, StoreError> {
-    let table = "SELECT name AS version FROM sqlite_master WHERE name = '__diesel_schema_migrations'";
-    let migrated = !diesel::sql_query(table).load::<Applied>(c)?.is_empty();
-    let applied = if migrated {
-        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(c)?
-    } else {
-        Vec::new()
-    };
-    let known = known()?;
+pub(super) fn state<C>(c: &mut C, tables: &Tables) -> Result<SchemaState, StoreError>
+where
+    C: LoadConnection,
+    SqlQuery: for<'q> LoadQuery<'q, C, Applied>,
+{
+    let known = known::<C::Backend>(tables)?;
+    if diesel::sql_query(tables.is_migrated).load::<Applied>(c)?.is_empty() {
+        return Ok((tables.fresh)(known.len()));
+    }
+    let applied = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load::<Applied>(c)?;
     let applied: BTreeSet<String> = applied.into_iter().map(|row| row.version).collect();
     Ok(match (applied.difference(&known).last(), known.difference(&applied).count()) {
         (Some(newer), _) => SchemaState::Newer(newer.clone()),
@@ -59,25 +84,40 @@ pub(super) fn state(c: &mut SqliteConnection) -> Result<SchemaState, StoreError>
     })
 }
 
-/// Applies what is missing and returns how many that were. Two processes may do so at once: the
-/// transaction makes the second one wait and then find nothing to do.
-pub(super) fn apply(c: &mut SqliteConnection) -> Result<usize, StoreError> {
-    c.immediate_transaction(|c| match state(c)? {
+/// Applies what is missing and returns how many that were. Several processes may do so at once, so
+/// this must run in a transaction that makes the second one wait and then find nothing to do.
+pub(super) fn apply<C>(c: &mut C, tables: &Tables) -> Result<usize, StoreError>
+where
+    C: LoadConnection + MigrationHarness<C::Backend>,
+    SqlQuery: for<'q> LoadQuery<'q, C, Applied>,
+{
+    match state(c, tables)? {
         SchemaState::Newer(version) => {
             Err(StoreError::Schema(format!("migration {version} was applied by a newer release than this one")))
         }
         SchemaState::Current => Ok(0),
-        SchemaState::Missing | SchemaState::Pending(_) => {
-            let done = c.run_pending_migrations(SQLITE);
-            Ok(done.map_err(|error| StoreError::Schema(error.to_string()))?.len())
-        }
-    })
+        SchemaState::Missing | SchemaState::Pending(_) => Ok(c.run_pending_migrations(tables).map_err(failed)?.len()),
+    }
+}
+
+impl<DB: Backend> MigrationSource<DB> for &Tables {
+    fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<DB>>>> {
+        self.migrations.migrations()
+    }
 }
 
 /// The versions of all embedded migrations.
-fn known() -> Result<BTreeSet<String>, StoreError> {
-    let migrations: Vec<Box<dyn Migration<Sqlite>>> =
-        MigrationSource::<Sqlite>::migrations(&SQLITE).map_err(|error| StoreError::Internal(error.to_string()))?;
+fn known<DB: Backend>(tables: &Tables) -> Result<BTreeSet<String>, StoreError> {
+    let migrations: Vec<Box<dyn Migration<DB>>> =
+        tables.migrations.migrations().map_err(|error| StoreError::Internal(error.to_string()))?;
     let version = |version: MigrationVersion<'_>| version.to_string();
     Ok(migrations.iter().map(|migration| version(migration.name().version())).collect())
+}
+
+/// A migration that failed does not fit the tables, unless the database went away.
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    match StoreError::classify(error.to_string()) {
+        StoreError::Unavailable(reason) => StoreError::Unavailable(reason),
+        _ => StoreError::Schema(error.to_string()),
+    }
 }

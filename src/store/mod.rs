@@ -9,15 +9,18 @@ mod error;
 mod history;
 mod io;
 mod migrations;
+mod postgres;
 mod queries;
 mod replicas;
 mod request_log;
+mod restore;
 mod rows;
 mod schema;
 mod secrets;
 mod sqlite;
 #[cfg(test)]
 mod suite;
+mod text;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,7 +35,7 @@ use crate::config::{
 use crate::settings::DatabaseSettings;
 
 pub use error::StoreError;
-pub use history::{ChangePage, History};
+pub use history::{ChangePage, History, RolledBack};
 pub use migrations::{Inspection, SchemaState};
 pub use replicas::{Replica, Replicas, silent_after};
 pub use request_log::RequestLog;
@@ -116,6 +119,9 @@ pub trait Store: History + Replicas + Secrets + Send + Sync {
 /// [`StoreError::Unsupported`] for a wrong URL.
 pub fn connect(settings: &DatabaseSettings) -> Result<Arc<dyn Store>, StoreError> {
     let sealer = Arc::new(Sealer::new(&settings.keys));
+    if is_postgres(settings) {
+        return Ok(Arc::new(postgres::PostgresStore::new(settings, sealer)?));
+    }
     let path = sqlite_path(settings.url.expose())?;
     Ok(Arc::new(sqlite::SqliteStore::new(&path, settings.pool_max, sealer)?))
 }
@@ -136,7 +142,15 @@ pub async fn open(settings: &DatabaseSettings) -> Result<Arc<dyn Store>, StoreEr
 /// # Errors
 /// As [`open`], but a missing file and a foreign schema are findings, no errors.
 pub async fn inspect(settings: &DatabaseSettings) -> Result<Inspection, StoreError> {
+    if is_postgres(settings) {
+        return postgres::inspect(settings).await;
+    }
     sqlite::inspect(&sqlite_path(settings.url.expose())?).await
+}
+
+fn is_postgres(settings: &DatabaseSettings) -> bool {
+    let url = settings.url.expose();
+    ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// What a query body is to a transaction: a future that borrows its connection.
@@ -147,7 +161,7 @@ fn sqlite_path(url: &str) -> Result<std::path::PathBuf, StoreError> {
     let wrong = |reason: &str| Err(StoreError::Unsupported(reason.to_owned()));
     // The URL itself is not repeated: one with another scheme may hold a password.
     match url.strip_prefix("sqlite://") {
-        None => wrong("must be sqlite://path"),
+        None => wrong("must be sqlite://path or postgres://user:password@host/database"),
         Some("" | ":memory:") => wrong("must name a file: sqlite://path"),
         Some(path) if path.contains(['?', '#', '\0']) => {
             wrong("options after the path of sqlite://path are not supported")
@@ -168,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_url_that_names_no_file_is_refused_without_its_password() {
-        for url in ["sqlite://", "sqlite://:memory:", "sqlite://a.db?mode=ro", "postgres://u:hunter2@h/d"] {
+        for url in ["sqlite://", "sqlite://:memory:", "sqlite://a.db?mode=ro", "mysql://u:hunter2@h/d"] {
             let error = sqlite_path(url).unwrap_err();
             assert!(matches!(error, StoreError::Unsupported(_)), "{url}");
             assert!(error.to_string().contains("DB_URL"), "{error}");

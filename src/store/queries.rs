@@ -5,8 +5,9 @@
 //! expands for its own connection.
 
 /// Implements [`super::Store`] for `$store`, which must have
-/// `migrate`, `notified`, `read`, `write` (each runs a [`super::Work`] in a transaction) and
-/// `insert_logs`, and the field `sealer`.
+/// `migrate`, `notified` and `insert_logs`, the field `sealer`, and three that run a
+/// [`super::Work`] in a transaction: `read` sees one state of the database, `write` is for the
+/// configuration and one at a time, `write_aside` is for everything else.
 macro_rules! diesel_store {
     ($store:ty, $connection:ty) => {
         use diesel::prelude::*;
@@ -183,6 +184,7 @@ macro_rules! diesel_store {
         macro_rules! write_as {
             ($self:ident, $query:ident, $change:expr, $actor:ident) => {{
                 let (change, actor) = ($change, $actor.to_owned());
+                $crate::store::text::Storable::check(&change)?;
                 $self.write(move |c| Box::pin(async move { $query(c, change, &actor).await })).await
             }};
         }
@@ -213,6 +215,7 @@ macro_rules! diesel_store {
             async fn update_provider(&self, id: i32, patch: ProviderPatch, actor: &str) -> Written<ProviderRecord> {
                 let sealer = std::sync::Arc::clone(&self.sealer);
                 let (patch, actor) = ((id, patch), actor.to_owned());
+                $crate::store::text::Storable::check(&patch)?;
                 self.write(move |c| Box::pin(async move { update_provider(c, patch, (&actor, &sealer)).await })).await
             }
 
@@ -244,7 +247,7 @@ macro_rules! diesel_store {
             async fn prune_request_logs(&self, before: chrono::DateTime<chrono::Utc>) -> Result<usize, StoreError> {
                 let mut total = 0;
                 loop {
-                    match self.write(move |c| Box::pin(prune(c, before.into()))).await? {
+                    match self.write_aside(move |c| Box::pin(prune(c, before.into()))).await? {
                         0 => return Ok(total),
                         pruned => total += pruned,
                     }

@@ -99,7 +99,7 @@ macro_rules! replicas_store {
             #[async_trait::async_trait]
             impl Replicas for $store {
                 async fn heartbeat(&self, own: Replica) -> Result<Vec<Replica>, StoreError> {
-                    self.write(move |c| Box::pin(heartbeat(c, own))).await
+                    self.write_aside(move |c| Box::pin(heartbeat(c, own))).await
                 }
             }
         };

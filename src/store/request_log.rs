@@ -79,3 +79,38 @@ pub struct RequestLog {
     /// The answer's body.
     pub response_body: Option<String>,
 }
+
+impl RequestLog {
+    /// Replaces NUL, which PostgreSQL refuses and the whole batch with it. A client can bring one
+    /// into many fields, also by way of a pattern that maps its model's name.
+    pub(super) fn replace_nul(&mut self) {
+        let required = [
+            &mut self.request_id,
+            &mut self.endpoint,
+            &mut self.credential_name,
+            &mut self.client,
+            &mut self.client_protocol,
+            &mut self.outcome,
+            &mut self.replica_id,
+        ];
+        let optional = [
+            &mut self.model_requested,
+            &mut self.model_mapped,
+            &mut self.provider_name,
+            &mut self.provider_type,
+            &mut self.provider_protocol,
+            &mut self.dropped_fields,
+            &mut self.error_category,
+            &mut self.error_message,
+            &mut self.upstream_request_id,
+            &mut self.request_headers,
+            &mut self.request_body,
+            &mut self.response_body,
+        ];
+        for text in required.into_iter().chain(optional.into_iter().flatten()) {
+            if text.contains('\0') {
+                *text = text.replace('\0', "\u{FFFD}");
+            }
+        }
+    }
+}

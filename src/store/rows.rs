@@ -108,6 +108,10 @@ pub(super) fn loaded(
 // === impl providers ===
 
 impl ProviderRow {
+    pub(super) const fn id(&self) -> i32 {
+        self.id
+    }
+
     pub(super) fn into_record(self) -> ProviderRecord {
         ProviderRecord {
             id: self.id,
@@ -126,6 +130,11 @@ impl ProviderRow {
 }
 
 impl ProviderValues {
+    /// Its unique name.
+    pub(super) fn key(&self) -> &str {
+        &self.provider_key
+    }
+
     /// A new row.
     pub(super) fn created(draft: ProviderDraft) -> Self {
         let now = Moment::now();
@@ -163,6 +172,10 @@ impl ProviderValues {
 // === impl credentials ===
 
 impl CredentialRow {
+    pub(super) const fn id(&self) -> i32 {
+        self.id
+    }
+
     /// The record, unless plain SQL wrote what no record can hold.
     pub(super) fn into_record(self) -> Result<CredentialRecord, FieldError> {
         let hash = |field: &str, text: &str| {
@@ -224,6 +237,46 @@ impl CredentialValues {
             created_at: record.created_at.into(),
             updated_at: at,
         }
+    }
+
+    /// The row as it is, readable or not, as of `at`.
+    pub(super) fn present(row: CredentialRow, at: Moment) -> Self {
+        Self {
+            credential_key: row.credential_key,
+            name: row.name,
+            allowed_models: row.allowed_models,
+            rate_limit: row.rate_limit,
+            burst: row.burst,
+            is_enabled: row.is_enabled,
+            expires_at: row.expires_at,
+            previous_credential_key: row.previous_credential_key,
+            previous_valid_until: row.previous_valid_until,
+            created_at: row.created_at,
+            updated_at: at,
+        }
+    }
+
+    /// What the `present` row becomes when it is rolled back: its keys stay, since a key that was
+    /// replaced may be known to others, and it is not switched on again.
+    pub(super) fn restored(then: CredentialRecord, present: &CredentialRow, at: Moment) -> Self {
+        Self {
+            credential_key: present.credential_key.clone(),
+            previous_credential_key: present.previous_credential_key.clone(),
+            previous_valid_until: present.previous_valid_until,
+            is_enabled: then.is_enabled && present.is_enabled,
+            ..Self::updated(then, at)
+        }
+    }
+
+    /// What a row that is gone returns as: switched off, and without the key before its last.
+    pub(super) fn returned(then: CredentialRecord, at: Moment) -> Self {
+        let then = CredentialRecord { is_enabled: false, previous_key_hash: None, previous_valid_until: None, ..then };
+        Self::updated(then, at)
+    }
+
+    /// The hash of its key.
+    pub(super) fn key_hash(&self) -> Option<KeyHash> {
+        KeyHash::from_hex(&self.credential_key)
     }
 }
 

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use diesel::SqliteConnection;
-use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
-use diesel_async::pooled_connection::{
-    AsyncDieselConnectionManager, ManagerConfig, PoolError as ManagerError, RecyclingMethod,
-};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, SimpleAsyncConnection as _};
 use tokio::sync::Mutex;
@@ -109,6 +107,15 @@ impl SqliteStore {
         self.io.run(run).await
     }
 
+    /// As `write`: SQLite has only one line of writers.
+    async fn write_aside<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
+    {
+        self.write(work).await
+    }
+
     /// Appends all `logs` or none.
     async fn insert_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
         let (pool, turn) = (self.pool.clone(), self.turn.clone());
@@ -143,9 +150,9 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspection, StoreError> {
         return Ok(Inspection { schema: SchemaState::Missing, loaded: None });
     }
     io.run(async move {
-        let mut connection = connect(&file).await.map_err(refused)?;
+        let mut connection = connect(&file).await?;
         connection.batch_execute("PRAGMA query_only = ON").await?;
-        let schema = connection.spawn_blocking(|c| Ok(migrations::state(c))).await??;
+        let schema = connection.spawn_blocking(|c| Ok(migrations::state(c, &migrations::SQLITE))).await??;
         let loaded = match schema {
             SchemaState::Current => Some(load(&mut connection).await?),
             SchemaState::Missing | SchemaState::Pending(_) | SchemaState::Newer(_) => None,
@@ -157,9 +164,10 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspection, StoreError> {
 
 /// Makes the file ready for use and returns how many migrations that took.
 async fn prepare(file: &str) -> Result<usize, StoreError> {
-    let mut connection = connect(file).await.map_err(refused)?;
+    let mut connection = connect(file).await?;
     write_ahead(&mut connection).await?;
-    connection.spawn_blocking(|c| Ok(migrations::apply(c))).await?
+    let apply = |c: &mut SqliteConnection| c.immediate_transaction(|c| migrations::apply(c, &migrations::SQLITE));
+    connection.spawn_blocking(move |c| Ok(apply(c))).await?
 }
 
 /// Switches the file to WAL. SQLite answers "locked" at once, whatever the busy timeout, while
@@ -197,22 +205,6 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
 
 fn busy(_elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::Unavailable("too many writes are waiting".to_owned())
-}
-
-fn refused(error: diesel::ConnectionError) -> StoreError {
-    match error {
-        diesel::ConnectionError::CouldntSetupConfiguration(error) => error.into(),
-        other => StoreError::Unavailable(other.to_string()),
-    }
-}
-
-impl From<PoolError> for StoreError {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(ManagerError::ConnectionError(error)) => refused(error),
-            other => Self::Unavailable(other.to_string()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -351,5 +343,18 @@ mod tests {
         assert!(loaded.providers[0].provider_params.is_null());
         assert_eq!(loaded.errors.len(), 1);
         assert_eq!(loaded.credentials[0].expires_at, Some(DateTime::<Utc>::MAX_UTC));
+    }
+
+    #[tokio::test]
+    async fn a_mapping_keeps_its_order() {
+        let database = SqliteFile::create();
+        let store = open(&settings(&database.url(), 1)).await.unwrap();
+        database.execute(
+            "INSERT INTO providers (provider_key, provider_type, api_base, api_key, model_mapping)
+             VALUES ('p', 'openai', 'http://x', 'k', '{\"longer\": \"x\", \"a\": \"y\"}')",
+        );
+        let loaded = store.load().await.unwrap();
+        let order: Vec<&String> = loaded.providers[0].model_mapping.as_object().unwrap().keys().collect();
+        assert_eq!(order, ["longer", "a"]);
     }
 }

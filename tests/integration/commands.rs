@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
+use crate::support::servers::Postgres;
 use crate::support::{ADMIN_KEY, Connection, Process, execute, hello, hello_stream};
 
 #[test]
@@ -116,6 +117,56 @@ fn a_database_that_cannot_be_used_ends_with_code_3() {
         let (code, _, error) = Process::output(&folder, &[command], &[key, ("PORT", "0")]);
         assert_eq!(code, 3, "{command}: {error}");
         assert!(error.contains("newer"), "{command}: {error}");
+    }
+}
+
+#[test]
+fn a_postgresql_database_is_checked_and_migrated() {
+    let (folder, server) = (tempdir().unwrap(), Postgres::shared());
+    let name = server.create_database();
+    let (url, tables) = (server.url(&name), "SELECT relname FROM pg_class WHERE relname = 'providers'");
+    let run = |command: &str| Process::output(&folder, &[command], &[("ADMIN_KEY", ADMIN_KEY), ("DB_URL", &url)]);
+    let (code, out, error) = run("check");
+    assert_eq!(code, 0, "{out}{error}");
+    assert_eq!(server.texts(&name, tables), [""; 0], "check made tables");
+    let (code, first, error) = run("migrate");
+    assert_eq!(code, 0, "{error}");
+    assert!(first.ends_with(" migrations applied\n") && !first.starts_with("0 "), "{first}");
+    let (code, again, _) = run("migrate");
+    assert_eq!((code, again.as_str()), (0, "0 migrations applied\n"));
+    assert_eq!(run("check").0, 0);
+    server.execute(
+        &name,
+        "INSERT INTO providers (provider_key, provider_type, api_base, api_key) VALUES ('bad', 'openai', 'nowhere', 'k')",
+    );
+    let (code, _, error) = run("check");
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("api_base"), "{error}");
+    server.execute(&name, "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')");
+    for command in ["serve", "check", "migrate"] {
+        let (code, _, error) = run(command);
+        assert_eq!(code, 3, "{command}: {error}");
+        assert!(error.contains("newer"), "{command}: {error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left behind");
+}
+
+#[test]
+fn a_postgresql_server_that_cannot_be_used_is_told_without_the_password() {
+    let folder = tempdir().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let urls = [
+        format!("postgres://ann:hunter2@127.0.0.1:{closed}/db"),
+        format!("postgres://ann:hunter2@127.0.0.1:{}/nowhere", Postgres::shared().port()),
+        "postgres://ann:hunter2@127.0.0.1/db?sslmode=perhaps".to_owned(),
+    ];
+    for url in &urls {
+        for command in ["check", "migrate"] {
+            let variables = [("ADMIN_KEY", ADMIN_KEY), ("DB_URL", url.as_str())];
+            let (code, _, error) = Process::output(&folder, &[command], &variables);
+            assert_eq!(code, 3, "{command}: {error}");
+            assert!(error.contains("database") && !error.contains("hunter2"), "{command}: {error}");
+        }
     }
 }
 

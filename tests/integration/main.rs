@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod demo;
 mod disconnects;
+mod history;
 mod hostile;
 mod large_bodies;
 mod models;

@@ -10,8 +10,8 @@ use std::time::Instant;
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, SpawnHandle};
 
 use self::health::Health;
-pub use self::health::{Admission, Outcome};
-pub use self::view::{Choice, PoolView};
+pub use self::health::{Admission, Outcome, ShutReason};
+pub use self::view::{Bar, Choice, PoolView, Prospect};
 use super::adopt::Adopt;
 use super::published::Publisher;
 use crate::config::{ProviderId, Snapshot};

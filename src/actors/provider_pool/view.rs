@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Admission;
-use crate::config::{Candidate, ProviderId};
+use super::{Admission, ShutReason};
+use crate::config::{Candidate, Provider, ProviderId};
 
 /// Provider → admission; a provider that is missing is healthy.
 #[derive(Debug, Default)]
@@ -29,6 +29,28 @@ pub struct Choice {
     pub index: usize,
     /// Held as long as the attempt runs when the provider is being probed.
     pub probe: Option<OwnedSemaphorePermit>,
+}
+
+/// What a candidate may expect of [`PoolView::choose`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Prospect {
+    /// This share of the requests; the shares of all candidates sum up to 1.
+    Share(f64),
+    /// Nothing.
+    Barred(Bar),
+}
+
+/// Why a candidate gets nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// Its effective weight is 0.
+    Drained,
+    /// Its circuit is open.
+    Breaker,
+    /// It is benched by a 429.
+    Cooldown,
+    /// As many attempts as may probe it are under way.
+    Busy,
 }
 
 /// The same admissions; the semaphores follow from them.
@@ -91,7 +113,7 @@ impl PoolView {
 
     fn draw(&self, candidates: &[&Candidate], busy: &[usize], draw: f64) -> Option<usize> {
         let weights = candidates.iter().enumerate().map(|(index, candidate)| {
-            let weight = if busy.contains(&index) { 0.0 } else { self.effective_weight(candidate) };
+            let weight = if busy.contains(&index) { 0.0 } else { self.effective_weight(&candidate.provider) };
             (index, weight)
         });
         let total: f64 = weights.clone().map(|(_, weight)| weight).sum();
@@ -108,20 +130,54 @@ impl PoolView {
         last
     }
 
+    /// What each of `candidates` may expect as the first choice, in their order. Takes nothing.
+    #[must_use]
+    pub fn prospects(&self, candidates: &[&Candidate]) -> Vec<Prospect> {
+        let bars: Vec<Option<Bar>> = candidates.iter().map(|candidate| self.bar(candidate)).collect();
+        let open = candidates.iter().zip(&bars).filter(|(_, bar)| bar.is_none());
+        let total: f64 = open.map(|(candidate, _)| self.effective_weight(&candidate.provider)).sum();
+        let last = if total > 0.0 { None } else { self.best(candidates) };
+        let prospect = |(index, (candidate, bar)): (usize, (&&Candidate, Option<Bar>))| match bar {
+            _ if last == Some(index) => Prospect::Share(1.0),
+            Some(bar) => Prospect::Barred(bar),
+            None => Prospect::Share(self.effective_weight(&candidate.provider) / total),
+        };
+        candidates.iter().zip(bars).enumerate().map(prospect).collect()
+    }
+
+    fn bar(&self, candidate: &Candidate) -> Option<Bar> {
+        let gate = self.gates.get(&candidate.provider.id);
+        let is_busy = |(_, probes): &(Instant, Arc<Semaphore>)| probes.available_permits() == 0;
+        match gate.map(|gate| gate.admission) {
+            _ if candidate.provider.weight == 0 => Some(Bar::Drained),
+            Some(Admission::Shut { reason: ShutReason::Breaker, .. }) => Some(Bar::Breaker),
+            Some(Admission::Shut { reason: ShutReason::Cooldown, .. }) => Some(Bar::Cooldown),
+            _ if gate.and_then(|gate| gate.probes.as_ref()).is_some_and(is_busy) => Some(Bar::Busy),
+            // The settings allow health to leave nothing of a weight.
+            _ => (self.effective_weight(&candidate.provider) <= 0.0).then_some(Bar::Drained),
+        }
+    }
+
+    /// How much traffic a provider may get now; `None`: nothing bad is known of it.
+    #[must_use]
+    pub fn admission(&self, id: ProviderId) -> Option<Admission> {
+        self.gates.get(&id).map(|gate| gate.admission)
+    }
+
     /// The configured weight times what health leaves of it; 0 while the provider is shut.
     #[must_use]
-    pub fn effective_weight(&self, candidate: &Candidate) -> f64 {
-        let share = match self.gates.get(&candidate.provider.id).map(|gate| gate.admission) {
+    pub fn effective_weight(&self, provider: &Provider) -> f64 {
+        let share = match self.admission(provider.id) {
             None => 1.0,
             Some(Admission::Open { factor } | Admission::Probing { factor, .. }) => factor,
             Some(Admission::Shut { .. }) => 0.0,
         };
-        f64::from(candidate.provider.weight) * share
+        f64::from(provider.weight) * share
     }
 
     fn best(&self, candidates: &[&Candidate]) -> Option<usize> {
         let rank = |candidate: &Candidate| {
-            let factor = match self.gates.get(&candidate.provider.id).map(|gate| gate.admission) {
+            let factor = match self.admission(candidate.provider.id) {
                 None => 1.0,
                 Some(
                     Admission::Open { factor } | Admission::Probing { factor, .. } | Admission::Shut { factor, .. },
@@ -203,6 +259,46 @@ mod tests {
         assert_eq!(chosen(&one, &list, 0.0), Some(1));
         let both = view(&[(0, shut(1.0)), (1, shut(0.1))]);
         assert_eq!(chosen(&both, &list, 0.9), Some(0));
+    }
+
+    #[test]
+    fn prospects_are_what_the_draw_does() {
+        let all = candidates(&[3, 0, 1, 4, 2]);
+        let list: Vec<&Candidate> = all.iter().collect();
+        let cooling = Admission::Shut {
+            until: Instant::now() + Duration::from_secs(9),
+            reason: ShutReason::Cooldown,
+            factor: 1.0,
+        };
+        let busy = Admission::Probing { since: Instant::now(), permits: 1, factor: 0.5 };
+        let view = view(&[(2, Admission::Open { factor: 0.5 }), (3, cooling), (4, busy)]);
+        let probe = view.choose(&list[4..], 0.5).unwrap();
+        let (first, third) = (3.0 / 3.5, 0.5 / 3.5);
+        let prospects = view.prospects(&list);
+        let expected = [
+            Prospect::Share(first),
+            Prospect::Barred(Bar::Drained),
+            Prospect::Share(third),
+            Prospect::Barred(Bar::Cooldown),
+            Prospect::Barred(Bar::Busy),
+        ];
+        assert_eq!(prospects, expected);
+        for (draw, index) in [(0.0, 0), (first - 0.001, 0), (first + 0.001, 2), (0.999, 2)] {
+            assert_eq!(chosen(&view, &list, draw), Some(index));
+        }
+        drop(probe);
+        assert_eq!(view.prospects(&list[4..]), [Prospect::Share(1.0)]);
+    }
+
+    #[test]
+    fn the_last_candidate_may_expect_everything() {
+        let all = candidates(&[1, 5, 0]);
+        let list: Vec<&Candidate> = all.iter().collect();
+        let both = view(&[(0, shut(1.0)), (1, shut(0.1))]);
+        let barred = [Prospect::Share(1.0), Prospect::Barred(Bar::Breaker), Prospect::Barred(Bar::Drained)];
+        assert_eq!(both.prospects(&list), barred);
+        assert_eq!(both.prospects(&list[2..]), [Prospect::Barred(Bar::Drained)]);
+        assert_eq!(both.prospects(&[]), []);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{auth, config, credentials, dto, providers};
+use super::{auth, config, credentials, dto, explain, history, providers};
 
 const SCHEME: &str = "admin_key";
 
@@ -24,7 +24,8 @@ const SCHEME: &str = "admin_key";
         providers::delete,
         credentials::list, credentials::create, credentials::show, credentials::update, credentials::set_status,
         credentials::rotate, credentials::delete,
-        config::version, config::reload,
+        config::version, config::reload, history::changes, history::rollback,
+        explain::explain_route,
         super::document,
     ),
     components(schemas(dto::ErrorBody)),
@@ -32,7 +33,7 @@ const SCHEME: &str = "admin_key";
         (name = "auth", description = "The admin key"),
         (name = "providers", description = "Services that answer requests"),
         (name = "credentials", description = "Keys of clients"),
-        (name = "config", description = "The configuration in force"),
+        (name = "config", description = "The configuration in force, its history and what it does"),
     ),
     modifiers(&CommonRules),
 )]
@@ -52,7 +53,8 @@ impl Modify for CommonRules {
                 // Operations that need no key say so themselves.
                 operation.security.get_or_insert_with(|| vec![SecurityRequirement::new(SCHEME, [""; 0])]);
             }
-            for operation in [post, put, patch, delete].into_iter().flatten().filter(|operation| needs_key(operation)) {
+            let changes = [post, put, patch, delete].into_iter().flatten();
+            for operation in changes.filter(|operation| needs_key(operation) && !is_question(operation)) {
                 describe_change(operation);
             }
         }
@@ -62,6 +64,11 @@ impl Modify for CommonRules {
 fn needs_key(operation: &Operation) -> bool {
     let requirements = operation.security.as_deref().unwrap_or_default();
     !requirements.contains(&SecurityRequirement::default())
+}
+
+/// Whether a call has a body but changes nothing.
+fn is_question(operation: &Operation) -> bool {
+    operation.operation_id.as_deref() == Some("explain")
 }
 
 fn describe_change(operation: &mut Operation) {
@@ -110,14 +117,18 @@ failures! {
     DeleteFailures = [400, 401, 404, 500, 503];
     /// Of calls that read the database again.
     ReloadFailures = [400, 401, 500, 503];
+    /// Of calls that read the history.
+    HistoryFailures = [400, 401, 500, 503];
+    /// Of calls that explain.
+    ExplainFailures = [400, 401, 404, 413, 415, 500];
 }
 
 fn failure(status: u16) -> (String, RefOr<Response>) {
     let description = match status {
         400 => "A field, parameter or header is wrong: `validation_error`",
         401 => "The admin key is missing or wrong: `unauthorized`",
-        404 => "There is no such row: `not_found`",
-        409 => "Another row has this key: `conflict`",
+        404 => "There is no such row or version: `not_found`",
+        409 => "Another row has this key, or the history has a gap: `conflict`",
         413 => "The body is too large: `validation_error`",
         415 => "The body is compressed: `validation_error`",
         503 => "The database is not available: `database_unavailable`",

@@ -143,6 +143,7 @@ impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { entity, id } => Self::no_row(entity, id),
+            StoreError::NoVersion(_) => Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
             StoreError::Conflict { field, message } => Self::conflict(field, message),
             StoreError::Invalid(error) => error.into(),
             StoreError::Unavailable(_) => {

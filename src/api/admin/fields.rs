@@ -167,6 +167,11 @@ impl Field {
         })
     }
 
+    /// A version of the configuration, whether it exists or not.
+    pub(super) fn version(&self) -> Result<i64, FieldError> {
+        self.value.as_i64().ok_or_else(|| self.refuse("must be an integer"))
+    }
+
     /// A time in RFC 3339, cut to milliseconds, which is what is stored.
     pub(super) fn time(&self) -> Result<DateTime<Utc>, FieldError> {
         let time = self.value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());

@@ -10,7 +10,9 @@ mod credentials;
 pub(super) mod document;
 mod dto;
 pub(super) mod error;
+mod explain;
 mod fields;
+mod history;
 mod page;
 mod provider_body;
 mod providers;
@@ -36,6 +38,9 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(resource("/openapi.json", "GET, HEAD").route(get().to(document)))
         .service(resource("/config/version", "GET, HEAD").route(get().to(config::version)))
         .service(resource("/config/reload", "POST").route(web::post().to(config::reload)))
+        .service(resource("/config/changes", "GET, HEAD").route(get().to(history::changes)))
+        .service(resource("/config/rollback", "POST").route(web::post().to(history::rollback)))
+        .service(resource("/explain", "POST").route(web::post().to(explain::explain_route)))
         .configure(provider_routes)
         .configure(credential_routes)
         .default_service(web::to(unknown_path));

@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, S
 use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::explain::LONGEST_MODEL;
 use super::fields::BODY_LIMIT;
 use crate::config::ProviderKind;
 
@@ -34,6 +35,8 @@ bodies! {
     CredentialChange = credential(Purpose::Change);
     StatusChange = body("Switches a row on or off.", &["is_enabled"]).property("is_enabled", flag());
     Rotation = rotation();
+    RollbackWish = rollback();
+    RoutingQuestion = question();
 }
 
 /// What a body is for. Only a new row has defaults: in a change, absent means unchanged.
@@ -118,6 +121,70 @@ fn rotation() -> ObjectBuilder {
         .property("key", client_key("Visible ASCII; generated when absent."))
 }
 
+fn rollback() -> ObjectBuilder {
+    let version = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    body("Where to go back to.", &["version"])
+        .property("version", version.description(Some("0 is the empty configuration of a new database.")))
+        .property("dry_run", flag().default(Some(json!(false))).description(Some("Only tell what would change.")))
+}
+
+fn question() -> ObjectBuilder {
+    let operations = names(&["generate", "completions", "embeddings", "count_tokens"]);
+    let operations = operations.default(Some(json!("generate")));
+    body("A request that is not sent.", &["model", "protocol"])
+        .property("model", text(1, LONGEST_MODEL).description(Some("As a client would give it.")))
+        .property(
+            "protocol",
+            names(&["openai", "anthropic", "response_api"]).description(Some("The client's protocol.")),
+        )
+        .property("credential_id", nullable(whole(1, Some(i32::MAX)), Type::Integer))
+        .property(
+            "operation",
+            operations.description(Some(
+                "`completions` and `embeddings` exist for `openai` only, `count_tokens` for `anthropic` only.",
+            )),
+        )
+}
+
+/// How a request would end before a provider is asked.
+pub(super) fn outcome() -> Object {
+    names(&["ok", "model_not_allowed", "model_not_found", "no_provider_available", "unsupported_operation"]).build()
+}
+
+/// How a mapping key matches.
+pub(super) fn match_kind() -> Object {
+    nullable_names(&["exact", "wildcard", "regex"])
+}
+
+/// The state of a circuit.
+pub(super) fn admission() -> Object {
+    names(&["closed", "open", "half_open", "cooldown"]).build()
+}
+
+/// Why a provider may not be chosen.
+pub(super) fn exclusion() -> Object {
+    nullable_names(&[
+        "disabled",
+        "undecryptable_key",
+        "invalid_config",
+        "no_mapping",
+        "unsupported_operation",
+        "drained",
+        "breaker_open",
+        "cooldown",
+        "half_open_busy",
+    ])
+}
+
+fn names(values: &[&str]) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.to_vec()))
+}
+
+fn nullable_names(values: &[&str]) -> Object {
+    let values = values.iter().map(|value| json!(value)).chain([Value::Null]);
+    nullable(ObjectBuilder::new(), Type::String).enum_values(Some(values)).build()
+}
+
 fn client_key(description: &str) -> ObjectBuilder {
     text(8, 255).write_only(true).description(Some(description))
 }
@@ -159,7 +226,6 @@ pub(super) fn model_mapping() -> Object {
 
 /// The options of a provider.
 pub(super) fn provider_params() -> Object {
-    let text_of = |values: &[&str]| ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.to_vec()));
     let seconds = || ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).maximum(Some(86_400));
     let timeouts = ["connect_secs", "ttft_secs", "stream_idle_secs", "request_secs", "stream_total_secs"];
     let timeouts = timeouts.into_iter().fold(ObjectBuilder::new(), |object, name| object.property(name, seconds()));
@@ -170,12 +236,12 @@ pub(super) fn provider_params() -> Object {
         .description(Some("Options of this provider. Replaced whole."))
         .property("api_version", text(1, usize::MAX))
         .property("headers", headers)
-        .property("anthropic_beta_policy", text_of(&["drop", "allowlist", "passthrough"]))
+        .property("anthropic_beta_policy", names(&["drop", "allowlist", "passthrough"]))
         .property("anthropic_beta_allowlist", texts())
         .property("timeouts", timeouts.additional_properties(Some(AdditionalProperties::FreeForm(false))))
         .property("max_concurrency", nullable(whole(1, None), Type::Integer))
-        .property("max_tokens_field", text_of(&["max_completion_tokens", "max_tokens"]))
-        .property("thinking_style", text_of(&["auto", "adaptive", "budget", "off"]))
+        .property("max_tokens_field", names(&["max_completion_tokens", "max_tokens"]))
+        .property("thinking_style", names(&["auto", "adaptive", "budget", "off"]))
         .property("inject_usage", flag().default(Some(json!(true))))
         .build()
 }

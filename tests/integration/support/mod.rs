@@ -4,6 +4,8 @@ mod database;
 mod http;
 mod process;
 mod proxy;
+#[path = "../../support/servers.rs"]
+pub mod servers;
 mod upstream;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -55,7 +55,11 @@ async fn without_the_writer_reads_answer_from_memory_and_writes_are_503() {
     for read in ["/admin/v1/providers", &path, "/admin/v1/credentials", "/admin/v1/config/version"] {
         assert_eq!(api.get(read).await.status, 200, "{read}");
     }
+    let question = json!({"model": "m", "protocol": "openai"});
+    assert_eq!(api.post("/admin/v1/explain", question).await.status, 200);
     for answer in [
+        api.get("/admin/v1/config/changes").await,
+        api.post("/admin/v1/config/rollback", json!({"version": 0})).await,
         api.put(&path, json!({"weight": 2})).await,
         api.delete(&path).await,
         api.post("/admin/v1/credentials", json!({"name": "n"})).await,

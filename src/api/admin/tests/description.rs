@@ -56,7 +56,7 @@ async fn every_described_call_exists_and_asks_for_the_key_unless_it_says_otherwi
             calls += 1;
         }
     }
-    assert_eq!(calls, 17);
+    assert_eq!(calls, 20);
 }
 
 #[test]
@@ -113,6 +113,8 @@ async fn every_described_body_field_is_known_and_none_is_missing() {
         ("CredentialChange", 7, Method::PUT, credential.as_str()),
         ("StatusChange", 1, Method::PATCH, status.as_str()),
         ("Rotation", 2, Method::POST, rotate.as_str()),
+        ("RollbackWish", 2, Method::POST, "/admin/v1/config/rollback"),
+        ("RoutingQuestion", 4, Method::POST, "/admin/v1/explain"),
     ] {
         let names = properties(&document, shape);
         assert_eq!(names.len(), count, "{names:?}");

@@ -5,6 +5,8 @@ mod config;
 mod credential_keys;
 mod credentials;
 mod description;
+mod explain;
+mod history;
 mod provider_fields;
 mod providers;
 
