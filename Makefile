@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo build check test test-rust test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
+.PHONY: help demo build check test test-rust test-cluster test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,9 +25,15 @@ check: ## Formatting, lints, documentation
 
 test: test-rust test-sdk test-agents fuzz-short ## All tests; installs what they need
 
-test-rust: ## Unit and integration tests
+test-rust: ## Unit, integration and small cluster tests
+	@tests/install-servers
 	@echo "compiling and running the Rust tests (the first time takes some minutes) ..."
 	cargo test --locked
+
+test-cluster: ## Three replicas under load with outages, at full size; prints what it measured
+	@tests/install-servers
+	@echo "compiling and running the cluster tests (the first time takes some minutes) ..."
+	CLUSTER_FULL=1 cargo test --release --locked --test cluster -- --nocapture --test-threads=1
 
 test-sdk: ## The official SDKs against a real server
 	tests/sdk/run

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::actors::metrics::Flush;
 use crate::actors::{self, Handles};
-use crate::api::{self, Phase, Shared};
+use crate::api::{self, FeedTimings, Phase, Shared};
 use crate::proxy::{Proxy, Reporter};
 use crate::settings::Settings;
 use crate::store::{self, StoreError};
@@ -88,7 +88,8 @@ pub async fn bind(settings: Settings) -> Result<Bound, ServerError> {
         log_requests: settings.request_log.enabled,
     });
     let settings = Arc::new(settings);
-    let shared = Arc::new(Shared { handles, settings, telemetry, reporter, phase: phases });
+    let shared =
+        Arc::new(Shared { handles, settings, telemetry, reporter, phase: phases, feed: FeedTimings::default() });
     Ok(Bound { listener, address, shared, phase, cut, arbiter })
 }
 
@@ -103,6 +104,15 @@ impl Bound {
     #[must_use]
     pub fn handles(&self) -> &Handles {
         &self.shared.handles
+    }
+
+    /// The same with a feed of changes that is more or less patient.
+    #[must_use]
+    pub fn with_feed_timings(mut self, timings: FeedTimings) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.feed = timings;
+        }
+        self
     }
 
     /// Serves until `stop` says so, then lets running requests end.

@@ -2,17 +2,21 @@
 //!
 //! All actors run on one arbiter of their own, so that neither an admin write nor the database
 //! stalls an HTTP worker. Requests never ask an actor anything before their first byte: they
-//! load the views that actors publish, and tell actors afterwards how it ended.
+//! load the views that actors publish, and tell actors afterwards how it ended. The one wait is
+//! for tokens of a bucket that replicas share, and it is short (`rate_limiter`).
 
 mod adopt;
 pub mod config;
 pub mod database;
+pub mod feed;
 pub mod history;
 mod keeper;
 pub mod metrics;
+mod observers;
 pub mod provider_pool;
 pub mod published;
 pub mod rate_limiter;
+pub mod replicas;
 mod start;
 mod supervise;
 pub mod tokenizer;
@@ -26,6 +30,7 @@ use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
 use self::config::ConfigActor;
 use self::database::DatabaseStatus;
+use self::feed::FeedActor;
 use self::metrics::MetricsActor;
 use self::provider_pool::{PoolView, ProviderPoolActor};
 use self::published::Published;
@@ -33,6 +38,7 @@ use self::rate_limiter::{LimitTable, RedisStatus};
 pub use self::start::start;
 pub use self::supervise::Supervised;
 use crate::config::{Sealer, Snapshot};
+use crate::store::Replica;
 use crate::telemetry::Telemetry;
 
 /// How long a question may take. Far above any store timeout, so that what ends a slow answer is
@@ -60,6 +66,10 @@ pub struct Handles {
     pub tokenizer: tokenizer::Tokenizer,
     /// Whether the database answers.
     pub database: Published<DatabaseStatus>,
+    /// The replicas seen in the last 30 seconds, this one among them, by id.
+    pub replicas: Published<Vec<Replica>>,
+    /// Who tells of changes.
+    pub feed: Supervised<FeedActor>,
     /// What opens the secrets of the configuration and its history.
     pub sealer: Arc<Sealer>,
     /// Where refused messages are counted.

@@ -15,7 +15,7 @@ use super::provider_pool::{PoolView, ProviderPoolActor};
 use super::published::{Published, publish};
 use super::rate_limiter::{LimitTable, RateLimiterActor, RedisStatus, Sharing};
 use super::supervise::supervise;
-use super::tokenizer;
+use super::{observers, tokenizer};
 use crate::config::{Sealer, Snapshot, Source, load_snapshot};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -66,6 +66,16 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         let (store, log, telemetry) = (Arc::clone(&store), settings.request_log, telemetry.clone());
         supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
     };
+    let observers = observers::start(observers::Observed {
+        store: Arc::clone(&store),
+        sealer: Arc::clone(&sealer),
+        snapshot: snapshot.clone(),
+        database: database.clone(),
+        contacts: watch.clone(),
+        replica_id: settings.replica_id.clone(),
+        telemetry: telemetry.clone(),
+    });
+    let (replicas, feed) = (observers.replicas, observers.feed);
     let config = {
         let parts = ConfigParts {
             store,
@@ -82,6 +92,8 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let tokenizer = tokenizer::start();
     Ok(Handles {
         database,
+        replicas,
+        feed,
         sealer,
         tokenizer,
         config,

@@ -6,6 +6,7 @@ mod detect;
 mod extract;
 mod generate;
 mod health;
+mod live;
 mod model_info;
 mod models;
 mod openapi;
@@ -24,6 +25,7 @@ use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 
 pub use health::Phase;
+pub use live::{FeedTimings, is_hang_up};
 pub use openapi::openapi;
 pub use reply::add_request_id;
 
@@ -39,6 +41,8 @@ pub struct Shared {
     pub reporter: Arc<Reporter>,
     /// Whether the process takes requests.
     pub phase: tokio::sync::watch::Receiver<Phase>,
+    /// How patient the feed of changes is.
+    pub feed: FeedTimings,
 }
 
 /// Every generation endpoint: canonical path, protocol, operation.

@@ -3,11 +3,12 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use env_logger::fmt::Formatter;
-use env_logger::{Builder, Target, WriteStyle};
-use log::Record;
+use env_logger::{Builder, Logger, Target, WriteStyle};
 use log::kv::{Error, Key, Value, VisitSource};
+use log::{Log, Metadata, Record};
 use serde_json::{Map, json};
 
+use crate::api::is_hang_up;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Sends log lines to standard error. A second call does nothing: tests start several servers in
@@ -25,7 +26,30 @@ pub(super) fn init(settings: &LogSettings) {
             builder.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
         }
     }
-    let _ = builder.try_init();
+    let logger = builder.build();
+    let level = logger.filter();
+    if log::set_boxed_logger(Box::new(Quieted(logger))).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Leaves out what actix-web takes for an error and is none.
+struct Quieted(Logger);
+
+impl Log for Quieted {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !is_hang_up(record) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// One JSON object a line: time, level, target, message and every field by its own name.

@@ -4,11 +4,13 @@
 //! operator fixes all of them in one go.
 
 mod breaker;
+mod cors;
 mod database;
 mod env;
 mod read;
 
 pub use breaker::BreakerPolicy;
+pub use cors::CorsOrigins;
 pub use database::{DatabaseSettings, DatabaseTls, EncryptionKeys, RedisSettings, SecretUrl};
 pub use env::{Env, ProcessEnv, load_env_file};
 
@@ -128,6 +130,8 @@ pub struct Settings {
     pub config_poll: Duration,
     /// The key that opens `/admin/v1`.
     pub admin_key: AdminKey,
+    /// Which pages of other origins may use this server.
+    pub cors_origins: CorsOrigins,
     /// Whether requests are admitted without a key while no enabled credential exists.
     pub allow_anonymous: bool,
     /// This process's name among replicas.
@@ -171,6 +175,7 @@ impl Settings {
             redis: database::redis(&mut read),
             config_poll: read.seconds("CONFIG_POLL_SECS", 5.0, 0.05).unwrap_or(Duration::from_secs(5)),
             admin_key: admin_key(&mut read),
+            cors_origins: cors::cors_origins(&mut read),
             allow_anonymous: read.flag("ALLOW_ANONYMOUS", false),
             replica_id: replica_id(&mut read),
             http: http(&mut read),

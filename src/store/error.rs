@@ -172,7 +172,15 @@ mod tests {
     #[test]
     fn a_locked_database_is_unavailable_and_a_broken_rule_is_our_fault() {
         let error = |message: &str| StoreError::classify(message.to_owned());
-        assert!(matches!(error("database is locked"), StoreError::Unavailable(_)));
+        for transient in [
+            "database is locked",
+            "terminating connection due to administrator command",
+            "the database system is starting up",
+            "canceling statement due to lock timeout",
+            "deadlock detected",
+        ] {
+            assert!(matches!(error(transient), StoreError::Unavailable(_)), "{transient}");
+        }
         assert!(matches!(error("file is not a database"), StoreError::Schema(_)));
         assert!(matches!(error("CHECK constraint failed: weight"), StoreError::Internal(_)));
     }

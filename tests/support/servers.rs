@@ -75,12 +75,13 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests of the binary have no event loop that could wait")]
 fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + START_WITHIN;
     while !ready() {
         assert!(Instant::now() < end, "{what} did not get ready");
         // Other processes tell of nothing that could be waited for.
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 
@@ -195,6 +196,13 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // It waits for its children, and frozen ones do not end.
+        self.signal("CONT");
+    }
+}
+
 /// The newest of PostgreSQL's programs of this name: Debian keeps them off the path.
 fn program(name: &str) -> String {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
@@ -208,15 +216,38 @@ fn program(name: &str) -> String {
 pub struct Redis {
     folder: TempDir,
     port: u16,
+    /// Where it also speaks TLS.
+    tls_port: Option<u16>,
     daemon: Option<Daemon>,
 }
 
 impl Redis {
     /// A server of one's own.
     pub fn start() -> Self {
-        let mut server = Self { folder: open_folder(), port: free_port(), daemon: None };
+        let mut server = Self { folder: open_folder(), port: free_port(), tls_port: None, daemon: None };
         server.resume();
         server
+    }
+
+    /// The same, which also speaks TLS with a certificate of its own.
+    pub fn start_with_tls() -> Self {
+        let mut server = Self { folder: open_folder(), port: free_port(), tls_port: Some(free_port()), daemon: None };
+        let mut certificate = as_postgres(&["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]);
+        certificate.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", "key.pem", "-out", "cert.pem"]);
+        certificate.args(["-subj", "/CN=Redis of the tests", "-addext", "subjectAltName=IP:127.0.0.1"]);
+        certificate.args(["-addext", "basicConstraints=critical,CA:FALSE"]).current_dir(server.folder.path());
+        run(certificate);
+        server.resume();
+        server
+    }
+
+    /// The certificate to trust.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}/0", self.tls_port.unwrap())
     }
 
     /// Starts it again after it was killed, empty, on the same port.
@@ -224,7 +255,12 @@ impl Redis {
         self.daemon = None;
         let port = self.port.to_string();
         let command = ["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let mut command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        if let Some(port) = self.tls_port {
+            let tls = ["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no"];
+            command.extend(["--tls-port".to_owned(), port.to_string()]);
+            command.extend(tls.iter().map(|word| (*word).to_owned()));
+        }
         self.daemon = Some(Daemon::start(self.folder.path(), &command));
         wait_until("Redis", || self.ping());
     }

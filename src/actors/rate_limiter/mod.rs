@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, WrapFuture as _};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use self::bucket::{Bucket, Terms};
 pub use self::shared::RedisStatus;
@@ -141,8 +142,10 @@ impl Actor for RateLimiterActor {
         let Some(sharing) = self.sharing.clone() else { return };
         sharing.serve(context.address());
         let watch = async move {
+            let mut checks = interval_at(Instant::now() + CHECK_EVERY, CHECK_EVERY);
+            checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                tokio::time::sleep(CHECK_EVERY).await;
+                checks.tick().await;
                 sharing.check().await;
             }
         };
@@ -162,8 +165,8 @@ impl Handler<Adopt> for RateLimiterActor {
 impl Handler<Refill> for RateLimiterActor {
     type Result = ();
 
-    /// Other buckets do not wait for this one.
-    fn handle(&mut self, refill: Refill, context: &mut Context<Self>) {
-        context.spawn(refill.carry_out().into_actor(self));
+    /// A task of its own: other buckets do not wait for this one, and it survives the actor.
+    fn handle(&mut self, refill: Refill, _: &mut Context<Self>) {
+        actix::spawn(refill.carry_out());
     }
 }

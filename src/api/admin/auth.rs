@@ -22,7 +22,7 @@ pub(in crate::api) struct Admin {
 
 /// What a request says about the admin key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presented {
+pub(in crate::api) enum Presented {
     Nothing,
     Wrong,
     Right,
@@ -48,18 +48,22 @@ fn admit(request: &HttpRequest) -> Result<Admin, AdminError> {
     }
 }
 
-/// Compares hashes, which takes the same time for every key of any length.
-fn presented(request: &HttpRequest, shared: &Shared) -> Presented {
+/// What the head of `request` says about the admin key.
+pub(in crate::api) fn presented(request: &HttpRequest, shared: &Shared) -> Presented {
     let Some(value) = request.headers().get(header::AUTHORIZATION) else {
         return Presented::Nothing;
     };
     let credentials = value.to_str().ok().and_then(|value| value.trim().split_once(' '));
     let key = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim());
-    let expected = KeyHash::of(shared.settings.admin_key.expose());
     match key {
-        Some(key) if KeyHash::of(key).matches(&expected) => Presented::Right,
+        Some(key) if is_admin_key(key, shared) => Presented::Right,
         _ => Presented::Wrong,
     }
+}
+
+/// Compares hashes, which takes the same time for every key of any length.
+pub(in crate::api) fn is_admin_key(key: &str, shared: &Shared) -> bool {
+    KeyHash::of(key).matches(&KeyHash::of(shared.settings.admin_key.expose()))
 }
 
 fn actor(request: &HttpRequest) -> Result<String, FieldError> {

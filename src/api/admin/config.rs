@@ -15,6 +15,7 @@ use super::writing::changed;
 use crate::actors::ask;
 use crate::actors::config::Reload;
 use crate::api::Shared;
+use crate::store::silent_after;
 
 /// Tells the version of the configuration in force.
 #[utoipa::path(
@@ -23,8 +24,15 @@ use crate::api::Shared;
 )]
 pub(super) fn version(_: Admin, shared: web::Data<Shared>) -> Ready<HttpResponse> {
     let snapshot = shared.handles.snapshot.load();
-    let here = Replica { id: shared.settings.replica_id.clone(), version: snapshot.version, seen_at: time(Utc::now()) };
-    ready(HttpResponse::Ok().json(ConfigVersion { status: ConfigStatus::from(&*snapshot), replicas: vec![here] }))
+    let now = Utc::now();
+    let here = Replica { id: shared.settings.replica_id.clone(), version: snapshot.version, seen_at: time(now) };
+    // While the database is away the list is not renewed.
+    let seen = shared.handles.replicas.load();
+    let others = seen.iter().filter(|seen| seen.id != here.id && seen.seen_at >= now - silent_after());
+    let mut replicas: Vec<Replica> = others.map(Replica::from).collect();
+    replicas.push(here);
+    replicas.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+    ready(HttpResponse::Ok().json(ConfigVersion { status: ConfigStatus::from(&*snapshot), replicas }))
 }
 
 /// Reads the database again, on this replica, whatever the version.

@@ -12,6 +12,7 @@ use utoipa::openapi::{
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::{auth, config, credentials, dto, explain, history, providers};
+use crate::api::live;
 
 const SCHEME: &str = "admin_key";
 
@@ -25,7 +26,7 @@ const SCHEME: &str = "admin_key";
         credentials::list, credentials::create, credentials::show, credentials::update, credentials::set_status,
         credentials::rotate, credentials::delete,
         config::version, config::reload, history::changes, history::rollback,
-        explain::explain_route,
+        explain::explain_route, live::feed,
         super::document,
     ),
     components(schemas(dto::ErrorBody)),
@@ -94,7 +95,7 @@ fn describe_change(operation: &mut Operation) {
 macro_rules! failures {
     ($($(#[$doc:meta])* $name:ident = [$($status:literal),*];)*) => {$(
         $(#[$doc])*
-        pub(super) enum $name {}
+        pub(in crate::api) enum $name {}
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -121,16 +122,20 @@ failures! {
     HistoryFailures = [400, 401, 500, 503];
     /// Of calls that explain.
     ExplainFailures = [400, 401, 404, 413, 415, 500];
+    /// Of the feed of changes, before it is open.
+    FeedFailures = [400, 401, 403, 426, 503];
 }
 
 fn failure(status: u16) -> (String, RefOr<Response>) {
     let description = match status {
         400 => "A field, parameter or header is wrong: `validation_error`",
         401 => "The admin key is missing or wrong: `unauthorized`",
+        403 => "A page of another origin asks that is not in CORS_ORIGINS: `unauthorized`",
         404 => "There is no such row or version: `not_found`",
         409 => "Another row has this key, or the history has a gap: `conflict`",
         413 => "The body is too large: `validation_error`",
         415 => "The body is compressed: `validation_error`",
+        426 => "The request is no websocket's: `upgrade_required`",
         503 => "The database is not available: `database_unavailable`",
         _ => "A fault of llm-proxy: `internal_error`",
     };

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::schemas;
 use crate::config::{Credential, PlainKey, ProviderParams, ProviderRecord, Sealer, Snapshot};
+use crate::store;
 
 /// An error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,7 +22,8 @@ pub(super) struct ErrorBody {
 pub(super) struct ErrorDetail {
     /// For people.
     pub(super) message: String,
-    /// One of `validation_error`, `unauthorized`, `not_found`, `conflict`, `internal_error`, `database_unavailable`.
+    /// One of `validation_error`, `unauthorized`, `not_found`, `conflict`, `upgrade_required`, `internal_error`,
+    /// `database_unavailable`.
     #[serde(rename = "type")]
     pub(super) kind: String,
     /// The HTTP status.
@@ -191,6 +193,14 @@ pub(super) struct Replica {
     pub(super) version: i64,
     #[schema(format = DateTime)]
     pub(super) seen_at: String,
+}
+
+// === impl Replica ===
+
+impl From<&store::Replica> for Replica {
+    fn from(replica: &store::Replica) -> Self {
+        Self { id: replica.id.clone(), version: replica.version, seen_at: time(replica.seen_at) }
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds.

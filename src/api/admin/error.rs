@@ -34,9 +34,15 @@ impl AdminError {
     }
 
     /// 401: the admin key is missing or wrong.
-    pub(super) fn unauthorized() -> Self {
+    pub(in crate::api) fn unauthorized() -> Self {
         let message = "The admin key is missing or wrong: send it as Authorization: Bearer <key>";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 403: a page of another origin asks. The admin API has no type of its own for it.
+    pub(in crate::api) fn foreign_origin() -> Self {
+        let message = "Pages of this origin may not use the admin API: list it in CORS_ORIGINS";
+        Self::new(StatusCode::FORBIDDEN, "unauthorized", message)
     }
 
     /// 404: there is no such row; `id` as the caller wrote it.
@@ -81,6 +87,12 @@ impl AdminError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "validation_error", message)
     }
 
+    /// 426: the path is for websockets.
+    pub(in crate::api) fn upgrade_required(reason: &impl fmt::Display) -> Self {
+        let message = format!("This path is for websockets only: {reason}");
+        Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
+    }
+
     /// 500: a fault of ours, whose cause is in the log.
     pub(in crate::api) fn internal() -> Self {
         let message = "Something went wrong in llm-proxy; its log tells more";
@@ -94,7 +106,7 @@ impl AdminError {
     }
 
     /// 503: the change cannot be stored, or not soon enough.
-    pub(super) fn unavailable() -> Self {
+    pub(in crate::api) fn unavailable() -> Self {
         let message = "The database is not available; try again later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
     }
@@ -115,6 +127,9 @@ impl ResponseError for AdminError {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.insert_header((header::UPGRADE, "websocket")).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));

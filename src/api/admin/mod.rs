@@ -28,7 +28,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 use self::auth::Admin;
 use self::error::AdminError;
-use super::{get, openapi};
+use super::{get, live, openapi};
 use crate::config::Entity;
 
 /// Mounts everything below `/admin/v1`. Needs `web::Data<Shared>`.
@@ -37,6 +37,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(resource("/auth/validate", "POST").route(web::post().to(auth::validate)))
         .service(resource("/openapi.json", "GET, HEAD").route(get().to(document)))
         .service(resource("/config/version", "GET, HEAD").route(get().to(config::version)))
+        .service(resource("/config/feed", "GET").route(web::get().to(live::feed)))
         .service(resource("/config/reload", "POST").route(web::post().to(config::reload)))
         .service(resource("/config/changes", "GET, HEAD").route(get().to(history::changes)))
         .service(resource("/config/rollback", "POST").route(web::post().to(history::rollback)))

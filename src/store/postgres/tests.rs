@@ -236,6 +236,17 @@ async fn work_that_is_given_up_is_rolled_back_at_once() {
     assert_eq!(next.unwrap().version, 1);
 }
 
+#[tokio::test]
+async fn a_database_that_is_read_only_is_unavailable_for_changes_alone() {
+    let database = Database::create();
+    open(&settings(&database.url(), 1)).await.unwrap();
+    database.execute(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.0));
+    let store = open(&settings(&database.url(), 1)).await.unwrap();
+    let refused = store.create_provider(provider("p"), "ann").await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(store.load().await.unwrap().version, 0);
+}
+
 #[test]
 fn a_store_outlives_the_runtime_that_opened_it() {
     let database = Database::create();

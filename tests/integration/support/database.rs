@@ -63,6 +63,13 @@ pub fn execute(database: &Path, sql: &str) {
     open(database).batch_execute(sql).unwrap();
 }
 
+/// Keeps everybody else from writing until it is dropped.
+pub fn lock(database: &Path) -> impl Sized + use<> {
+    let mut connection = open(database);
+    connection.batch_execute("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
 /// Everything that is stored: the database file and those beside it.
 pub fn bytes_on_disk(folder: &Path) -> Vec<u8> {
     loop {

@@ -2,12 +2,12 @@
 //! is dropped. It takes only answers whose end is marked, so that a cut never looks whole.
 
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::wait::PATIENCE;
 
 /// Request headers.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -27,11 +27,16 @@ pub struct Answer {
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream), address }
+        Self::try_open(address).unwrap()
+    }
+
+    /// The same for those who count failures.
+    pub fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream), address })
     }
 
     /// Another connection to the same server.
@@ -46,64 +51,42 @@ impl Connection {
 
     /// Sends a request and waits for its whole answer. The connection can be used again.
     pub fn ask(&mut self, method: &str, path: &str, headers: Headers<'_>, body: &[u8]) -> Answer {
-        self.send(method, path, headers, body);
-        self.answer(method)
+        self.try_ask(method, path, headers, body).unwrap()
+    }
+
+    /// The same for those who count failures, after which the connection is of no use.
+    pub fn try_ask(&mut self, method: &str, path: &str, headers: Headers<'_>, body: &[u8]) -> io::Result<Answer> {
+        self.try_send(method, path, headers, body)?;
+        self.try_answer(method)
     }
 
     pub fn send(&mut self, method: &str, path: &str, headers: Headers<'_>, body: &[u8]) {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address).into_bytes();
-        for (name, value) in headers {
-            write!(request, "{name}: {value}\r\n").unwrap();
-        }
-        if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
-            write!(request, "content-length: {}\r\n", body.len()).unwrap();
-        }
-        request.extend_from_slice(b"\r\n");
-        request.extend_from_slice(body);
-        self.socket().write_all(&request).unwrap();
+        self.try_send(method, path, headers, body).unwrap();
     }
 
     /// The answer to a request of `method`.
     pub fn answer(&mut self, method: &str) -> Answer {
-        let mut answer = self.head();
-        if method == "HEAD" || answer.status == 204 || answer.status == 304 {
-            return answer;
-        }
-        if answer.is_chunked() {
-            while let Some(chunk) = self.chunk() {
-                answer.body.extend_from_slice(&chunk);
-            }
-            return answer;
-        }
-        let length = answer.header("content-length").unwrap_or_else(|| panic!("a body without an end: {answer:?}"));
-        answer.body = vec![0; length.parse().unwrap()];
-        self.stream.read_exact(&mut answer.body).unwrap();
-        answer
+        self.try_answer(method).unwrap()
+    }
+
+    /// The body of a GET's answer whose head was read.
+    pub fn rest(&mut self, head: Answer) -> Answer {
+        self.try_rest("GET", head).unwrap()
+    }
+
+    /// The stream, for what comes after HTTP.
+    pub fn into_stream(self) -> BufReader<TcpStream> {
+        self.stream
     }
 
     /// The head of an answer, whose body is read with [`Self::chunk`].
     pub fn head(&mut self) -> Answer {
-        let line = self.line();
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line();
-            let Some((name, value)) = line.split_once(':') else {
-                return Answer { status, headers, body: Vec::new() };
-            };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
+        self.try_head().unwrap()
     }
 
     /// The next chunk of a chunked body; `None` at its end. Panics when it is cut.
     pub fn chunk(&mut self) -> Option<Vec<u8>> {
-        let size = self.line();
-        let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("the body was cut: {size:?}"));
-        let mut chunk = vec![0; size];
-        self.stream.read_exact(&mut chunk).unwrap();
-        assert_eq!(self.line(), "");
-        (size > 0).then_some(chunk)
+        self.try_chunk().unwrap()
     }
 
     /// Reads until the text so far satisfies `enough`; gives it.
@@ -121,10 +104,72 @@ impl Connection {
         matches!(self.stream.fill_buf(), Ok(rest) if rest.is_empty())
     }
 
-    fn line(&mut self) -> String {
+    fn try_send(&mut self, method: &str, path: &str, headers: Headers<'_>, body: &[u8]) -> io::Result<()> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address).into_bytes();
+        for (name, value) in headers {
+            write!(request, "{name}: {value}\r\n")?;
+        }
+        if !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH") {
+            write!(request, "content-length: {}\r\n", body.len())?;
+        }
+        request.extend_from_slice(b"\r\n");
+        request.extend_from_slice(body);
+        self.socket().write_all(&request)
+    }
+
+    fn try_answer(&mut self, method: &str) -> io::Result<Answer> {
+        let head = self.try_head()?;
+        self.try_rest(method, head)
+    }
+
+    fn try_rest(&mut self, method: &str, mut answer: Answer) -> io::Result<Answer> {
+        if method == "HEAD" || answer.status == 204 || answer.status == 304 {
+            return Ok(answer);
+        }
+        if answer.is_chunked() {
+            while let Some(chunk) = self.try_chunk()? {
+                answer.body.extend_from_slice(&chunk);
+            }
+            return Ok(answer);
+        }
+        let length = answer.header("content-length").and_then(|length| length.parse().ok());
+        let length = length.ok_or_else(|| io::Error::other(format!("a body without an end: {answer:?}")))?;
+        answer.body = vec![0; length];
+        self.stream.read_exact(&mut answer.body)?;
+        Ok(answer)
+    }
+
+    fn try_head(&mut self) -> io::Result<Answer> {
+        let line = self.try_line()?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("not a status line: {line:?}")))?;
+        let mut headers = Vec::new();
+        loop {
+            let line = self.try_line()?;
+            let Some((name, value)) = line.split_once(':') else {
+                return Ok(Answer { status, headers, body: Vec::new() });
+            };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+
+    fn try_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let line = self.try_line()?;
+        let size = usize::from_str_radix(&line, 16);
+        let size = size.map_err(|error| io::Error::other(format!("the body was cut: {line:?}: {error}")))?;
+        let mut chunk = vec![0; size];
+        self.stream.read_exact(&mut chunk)?;
+        let end = self.try_line()?;
+        if !end.is_empty() {
+            return Err(io::Error::other(format!("a chunk that is longer than its size: {end:?}")));
+        }
+        Ok((size > 0).then_some(chunk))
+    }
+
+    fn try_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.trim_end_matches(['\r', '\n']).to_owned()
+        self.stream.read_line(&mut line)?;
+        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 

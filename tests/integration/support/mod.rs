@@ -4,39 +4,21 @@ mod database;
 mod http;
 mod process;
 mod proxy;
+#[expect(dead_code, reason = "each of the test programs needs a part of it")]
 #[path = "../../support/servers.rs"]
 pub mod servers;
 mod upstream;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+mod wait;
+pub mod websocket;
 
 use serde_json::{Value, json};
 
-pub use self::database::{LogRow, bytes_on_disk, execute, log_rows};
+pub use self::database::{LogRow, bytes_on_disk, execute, lock, log_rows};
 pub use self::http::{Answer, Connection, Headers};
 pub use self::process::Process;
 pub use self::proxy::{ADMIN_KEY, TestProxy, mock};
 pub use self::upstream::{Act, Upstream};
-
-/// Longer than anything a test waits for; only a bug makes a test wait so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Held by tests that measure time and by those that use all processors, so that neither spoils
-/// the other.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Asks again until `done`; for effects that nobody announces.
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "did not happen: {what}");
-        std::thread::yield_now();
-    }
-}
+pub use self::wait::{alone, eventually};
 
 /// A Chat request of one user message.
 pub fn hello(model: &str) -> Value {

@@ -9,7 +9,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
-use super::{ADMIN_KEY, PATIENCE};
+use super::ADMIN_KEY;
+use super::wait::PATIENCE;
 
 /// A running command of the binary; killed when it is dropped.
 pub struct Process {

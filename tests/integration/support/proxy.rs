@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::rt::System;
+use llm_proxy::api::FeedTimings;
 use llm_proxy::server::{self, Stop};
 use llm_proxy::settings::Settings;
 use serde_json::{Value, json};
@@ -37,13 +38,18 @@ impl TestProxy {
 
     /// The same with more variables in its environment.
     pub fn with(variables: &[(&str, &str)]) -> Self {
+        Self::start(variables, FeedTimings::default())
+    }
+
+    /// The same with more variables in its environment, and a feed that is less patient.
+    pub fn start(variables: &[(&str, &str)], timings: FeedTimings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(&folder, variables);
         let (bound_sender, bound) = channel();
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             System::new().block_on(async move {
-                let bound = server::bind(settings).await.unwrap();
+                let bound = server::bind(settings).await.unwrap().with_feed_timings(timings);
                 bound_sender.send(bound.address()).unwrap();
                 bound.serve(async { stopped.await.unwrap_or(Stop::Soon) }).await.unwrap();
             });
@@ -75,6 +81,15 @@ impl TestProxy {
         let mut proxy = Self::with(variables);
         proxy.provider("mock", &mock(), json!({"mock": "mock", "mock-*": "mock-*"}));
         proxy.credential(json!({"name": "tester"}));
+        proxy
+    }
+
+    /// Another replica on the same database, with the same key.
+    pub fn beside(&self, variables: &[(&str, &str)]) -> Self {
+        let database = format!("sqlite://{}", self.database().display());
+        let variables: Vec<(&str, &str)> = [("DB_URL", database.as_str())].iter().chain(variables).copied().collect();
+        let mut proxy = Self::with(&variables);
+        proxy.key.clone_from(&self.key);
         proxy
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::PATIENCE;
+use super::wait::PATIENCE;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]

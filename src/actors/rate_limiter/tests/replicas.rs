@@ -184,7 +184,7 @@ fn tokens_asked_for_by_clients_that_left_are_not_kept() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn replicas_together_admit_no_more_than_the_bound(

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use crate::actors;
-use crate::api::{Phase, Shared, routes};
+use crate::api::{FeedTimings, Phase, Shared, routes};
 use crate::config::Snapshot;
 use crate::proxy::Reporter;
 use crate::settings::{DatabaseSettings, Settings};
@@ -61,7 +61,14 @@ impl Api {
         let (_, cut) = tokio::sync::watch::channel(false);
         let reporter = Reporter { handles: handles.clone(), replica_id, log_requests: false, cut };
         let (reporter, phase) = (Arc::new(reporter), watch::channel(Phase::Serving).1);
-        let shared = web::Data::new(Shared { handles, settings: Arc::new(settings), telemetry, reporter, phase });
+        let shared = web::Data::new(Shared {
+            handles,
+            settings: Arc::new(settings),
+            telemetry,
+            reporter,
+            phase,
+            feed: FeedTimings::default(),
+        });
         Self { shared, url, arbiter, _folder: folder }
     }
 

@@ -1,0 +1,17 @@
+//! Several servers that share one database and one Redis: what a change, an outage and a limit look
+//! like to the clients and the operators of all of them. `CLUSTER_FULL=1` runs them at full size.
+
+#![cfg(test)]
+
+mod feed;
+mod load;
+mod scale;
+mod support;
+
+mod changes;
+mod crash;
+mod database;
+mod limits;
+mod secrets;
+mod start;
+mod steady;
