@@ -5,9 +5,14 @@
 //!
 //! | rank | modules |
 //! |---|---|
-//! | 0 | [`chat`], [`sse`], [`settings`], [`telemetry`] |
+//! | 0 | [`chat`], [`sse`], [`settings`], [`telemetry`], [`tls`], [`mock`] |
 //! | 1 | [`codec`], [`config`] |
-//! | 2 | [`store`] |
+//! | 2 | [`store`], [`upstream`] |
+//! | 3 | [`actors`] |
+//! | 4 | [`proxy`] |
+//! | 5 | [`api`] |
+//! | 6 | [`server`] |
+//! | 7 | [`cli`] |
 
 pub mod actors;
 pub mod api;
@@ -22,6 +27,7 @@ pub mod settings;
 pub mod sse;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext as _, AtomicResponse, Context, Handler, Message, WrapFuture as _};
 
+use chrono::{DateTime, Utc};
+
 use super::AskError;
 use super::adopt::Adopt;
 use super::database::DatabaseWatch;
@@ -16,7 +18,7 @@ use super::supervise::Supervised;
 use crate::config::{
     ConfigError, CredentialDraft, CredentialPatch, ProviderDraft, ProviderPatch, Sealer, Snapshot, Source,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Committed, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 /// One change that an operator asks for.
@@ -41,7 +43,9 @@ pub enum Change {
 pub struct Applied {
     /// Id of the row that the change was about.
     pub id: i32,
-    /// The configuration in force, which holds the change.
+    /// The version that the change made; the one before it when nothing changed.
+    pub version: i64,
+    /// The configuration in force, which holds the change, and perhaps later ones.
     pub snapshot: Arc<Snapshot>,
 }
 
@@ -73,8 +77,7 @@ struct CatchUp;
 pub struct Apply {
     change: Change,
     actor: String,
-    /// What has not begun by then is not done.
-    deadline: Instant,
+    deadline: Deadline,
 }
 
 /// Reads the store again and publishes what it holds.
@@ -125,13 +128,30 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// so that nothing is stored after its caller was told that it was not.
 const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 
+/// What has not begun by then is not done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    /// That of a change which is asked for now.
+    pub(super) fn from_now() -> Self {
+        Self(Instant::now() + BEGIN_WITHIN)
+    }
+
+    /// # Errors
+    /// `Late` when it is over.
+    pub(super) fn check(self) -> Result<(), ConfigActorError> {
+        if self.0 <= Instant::now() { Err(ConfigActorError::Late) } else { Ok(()) }
+    }
+}
+
 // === impl Apply ===
 
 impl Apply {
     /// A change that `actor` asks for now; the name is for the history.
     #[must_use]
     pub fn new(change: Change, actor: String) -> Self {
-        Self { change, actor, deadline: Instant::now() + BEGIN_WITHIN }
+        Self { change, actor, deadline: Deadline::from_now() }
     }
 }
 
@@ -139,7 +159,7 @@ impl Apply {
 
 impl ConfigActorError {
     /// The same for a change that is stored already.
-    fn stored(self) -> Self {
+    pub(super) fn stored(self) -> Self {
         match self {
             Self::Store(error) => Self::NotInForce(error),
             other => other,
@@ -211,20 +231,21 @@ impl ConfigActor {
     }
 }
 
-async fn carry_out(store: &dyn Store, change: Change, actor: &str) -> Result<i32, StoreError> {
+/// Gives the id of the row, and the version that has the change.
+async fn carry_out(store: &dyn Store, change: Change, actor: &str) -> Result<(i32, i64), StoreError> {
     Ok(match change {
-        Change::CreateProvider(draft) => store.create_provider(draft, actor).await?.record.id,
-        Change::UpdateProvider(id, patch) => store.update_provider(id, patch, actor).await?.record.id,
-        Change::DeleteProvider(id) => {
-            store.delete_provider(id, actor).await?;
-            id
+        Change::CreateProvider(draft) => {
+            let Committed { version, record } = store.create_provider(draft, actor).await?;
+            (record.id, version)
         }
-        Change::CreateCredential(draft) => store.create_credential(draft, actor).await?.record.id,
-        Change::UpdateCredential(id, patch) => store.update_credential(id, patch, actor).await?.record.id,
-        Change::DeleteCredential(id) => {
-            store.delete_credential(id, actor).await?;
-            id
+        Change::UpdateProvider(id, patch) => (id, store.update_provider(id, patch, actor).await?.version),
+        Change::DeleteProvider(id) => (id, store.delete_provider(id, actor).await?.version),
+        Change::CreateCredential(draft) => {
+            let Committed { version, record } = store.create_credential(draft, actor).await?;
+            (record.id, version)
         }
+        Change::UpdateCredential(id, patch) => (id, store.update_credential(id, patch, actor).await?.version),
+        Change::DeleteCredential(id) => (id, store.delete_credential(id, actor).await?.version),
     })
 }
 
@@ -234,9 +255,9 @@ impl ConfigParts {
     async fn catch_up(&self) {
         let current = self.snapshots.current();
         let caught_up = if current.source == Source::Database {
-            match self.version().await {
-                Ok(version) if version == current.version => Ok(()),
-                Ok(version) => {
+            match self.stamp().await {
+                Ok(stamp) if stamp == (current.version, current.changed_at) => Ok(()),
+                Ok((version, _)) => {
                     if version < current.version {
                         log::warn!(version, before = current.version; "the database went back to an older version");
                     }
@@ -249,15 +270,15 @@ impl ConfigParts {
         };
         match caught_up {
             // The watch over the database has told that already.
-            Ok(()) | Err(ConfigActorError::Store(StoreError::Unavailable(_))) => {}
+            Ok(()) | Err(ConfigActorError::Store(StoreError::Unavailable(_) | StoreError::Busy(_))) => {}
             Err(error) => log::error!(error:%; "cannot read the configuration, trying again"),
         }
     }
 
-    async fn version(&self) -> Result<i64, StoreError> {
+    async fn stamp(&self) -> Result<(i64, DateTime<Utc>), StoreError> {
         let started = Instant::now();
-        let version = self.store.version().await;
-        self.database.met(version, started.elapsed())
+        let stamp = self.store.stamp().await;
+        self.database.met(stamp, started.elapsed())
     }
 
     /// The first contact with a database that was away when the process started.
@@ -315,17 +336,14 @@ impl Handler<Apply> for ConfigActor {
     type Result = AtomicResponse<Self, Result<Applied, ConfigActorError>>;
 
     fn handle(&mut self, Apply { change, actor, deadline }: Apply, _: &mut Context<Self>) -> Self::Result {
-        let parts = self.parts.clone();
-        let late = deadline <= Instant::now();
+        let (parts, begin) = (self.parts.clone(), deadline.check());
         let applied = async move {
-            if late {
-                return Err(ConfigActorError::Late);
-            }
+            begin?;
             let started = Instant::now();
-            let id = carry_out(&*parts.store, change, &actor).await;
-            let id = parts.database.met(id, started.elapsed())?;
+            let done = carry_out(&*parts.store, change, &actor).await;
+            let (id, version) = parts.database.met(done, started.elapsed())?;
             let snapshot = parts.refresh().await.map_err(ConfigActorError::stored)?;
-            Ok(Applied { id, snapshot })
+            Ok(Applied { id, version, snapshot })
         };
         AtomicResponse::new(Box::pin(applied.into_actor(self)))
     }

@@ -41,6 +41,8 @@ impl DatabaseWatch {
                 }
                 DatabaseStatus { is_up: false, latency: before.latency, last_error: Some(reason.clone()) }
             }
+            // Proves neither that it is there nor that it is gone: those in the way may wait for it.
+            Err(StoreError::Busy(_)) => return result,
             Ok(_) | Err(_) => {
                 if !before.is_up && before.last_error.is_some() {
                     log::info!("the database answers again");

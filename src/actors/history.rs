@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix::{AtomicResponse, Context, Handler, Message, ResponseFuture, WrapFuture as _};
 
-use super::config::{ConfigActor, ConfigActorError};
+use super::config::{ConfigActor, ConfigActorError, Deadline};
 use crate::config::Snapshot;
 use crate::store::{ChangePage, RolledBack, StoreError};
 
@@ -24,12 +24,18 @@ pub struct ReadChanges {
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Restored, ConfigActorError>")]
 pub struct Rollback {
-    /// The version to go back to.
-    pub to: i64,
-    /// Only tells what would change.
-    pub dry_run: bool,
-    /// Who asked for it, for the history.
-    pub actor: String,
+    to: i64,
+    dry_run: bool,
+    actor: String,
+    deadline: Deadline,
+}
+
+impl Rollback {
+    /// A way back to version `to` that `actor` asks for now; a dry run only tells what would change.
+    #[must_use]
+    pub fn new(to: i64, dry_run: bool, actor: String) -> Self {
+        Self { to, dry_run, actor, deadline: Deadline::from_now() }
+    }
 }
 
 /// What a rollback left behind.
@@ -60,13 +66,19 @@ impl Handler<ReadChanges> for ConfigActor {
 impl Handler<Rollback> for ConfigActor {
     type Result = AtomicResponse<Self, Result<Restored, ConfigActorError>>;
 
-    fn handle(&mut self, Rollback { to, dry_run, actor }: Rollback, _: &mut Context<Self>) -> Self::Result {
-        let parts = self.parts.clone();
+    fn handle(&mut self, rollback: Rollback, _: &mut Context<Self>) -> Self::Result {
+        let Rollback { to, dry_run, actor, deadline } = rollback;
+        let (parts, begin) = (self.parts.clone(), deadline.check());
         let restored = async move {
+            begin?;
             let started = Instant::now();
             let done = parts.store.rollback(to, dry_run, &actor).await;
             let done = parts.database.met(done, started.elapsed())?;
-            let snapshot = if dry_run { parts.snapshots.current() } else { parts.refresh().await? };
+            let snapshot = if dry_run {
+                parts.snapshots.current()
+            } else {
+                parts.refresh().await.map_err(ConfigActorError::stored)?
+            };
             Ok(Restored { done, snapshot })
         };
         AtomicResponse::new(Box::pin(restored.into_actor(self)))

@@ -56,14 +56,14 @@ struct Appended {
 async fn append(store: &dyn Store, rows: Vec<RequestLog>) -> Appended {
     match store.append_request_logs(&rows).await {
         Ok(()) => return Appended { left: Vec::new(), refused: 0 },
-        Err(StoreError::Unavailable(_)) => return Appended { left: rows, refused: 0 },
+        Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => return Appended { left: rows, refused: 0 },
         Err(_refusal) => {}
     }
     let (mut refused, mut rows) = (0, rows.into_iter());
     while let Some(row) = rows.next() {
         match store.append_request_logs(std::slice::from_ref(&row)).await {
             Ok(()) => {}
-            Err(StoreError::Unavailable(_)) => {
+            Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => {
                 let left = std::iter::once(row).chain(rows).collect();
                 return Appended { left, refused };
             }

@@ -14,7 +14,7 @@ use super::metrics::MetricsActor;
 use super::provider_pool::{PoolView, ProviderPoolActor};
 use super::published::{Published, publish};
 use super::rate_limiter::{LimitTable, RateLimiterActor, RedisStatus, Sharing};
-use super::supervise::supervise;
+use super::supervise::{Supervised, supervise};
 use super::{observers, tokenizer};
 use crate::config::{Sealer, Snapshot, Source, load_snapshot};
 use crate::settings::Settings;
@@ -45,9 +45,8 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let sealer = Arc::new(Sealer::new(&settings.database.keys));
     let (status, database) = publish(DatabaseStatus::default());
     let watch = DatabaseWatch::new(status, telemetry.clone());
-    let path = settings.snapshot_path.clone();
-    let keeper = path.clone().map(|path| Keeper::start(path, Arc::clone(&sealer)));
-    let kept = (keeper.as_ref(), path.as_deref());
+    let keeper = settings.snapshot_path.clone().map(|path| Keeper::start(path, Arc::clone(&sealer)));
+    let kept = (keeper.as_ref(), settings.snapshot_path.as_deref());
     let (snapshots, snapshot) = publish(first_snapshot(&*store, &watch, &sealer, kept).await?);
     let (sharing, redis) = share_limits(settings, &telemetry).await?;
     let (tables, limits) = publish(LimitTable::new());
@@ -62,10 +61,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
     telemetry.config_version.set(first.version);
     report_all(&first);
-    let metrics = {
-        let (store, log, telemetry) = (Arc::clone(&store), settings.request_log, telemetry.clone());
-        supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
-    };
+    let metrics = start_metrics(&store, settings, &telemetry);
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
         sealer: Arc::clone(&sealer),
@@ -75,7 +71,6 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         replica_id: settings.replica_id.clone(),
         telemetry: telemetry.clone(),
     });
-    let (replicas, feed) = (observers.replicas, observers.feed);
     let config = {
         let parts = ConfigParts {
             store,
@@ -92,8 +87,8 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let tokenizer = tokenizer::start();
     Ok(Handles {
         database,
-        replicas,
-        feed,
+        replicas: observers.replicas,
+        feed: observers.feed,
         sealer,
         tokenizer,
         config,
@@ -105,6 +100,11 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         pool,
         telemetry,
     })
+}
+
+fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
+    let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
+    supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
 }
 
 /// Meets Redis if it is configured; that it does not answer stops nothing.
@@ -143,7 +143,7 @@ async fn first_snapshot(
             }
             Ok(Snapshot::new(loaded, Source::Database, sealer))
         }
-        Err(StoreError::Unavailable(reason)) => Ok(last_known(path, sealer, &reason)),
+        Err(StoreError::Unavailable(reason) | StoreError::Busy(reason)) => Ok(last_known(path, sealer, &reason)),
         Err(error) => Err(error),
     }
 }

@@ -29,8 +29,12 @@ pub(super) fn rekey(settings: &DatabaseSettings, dry_run: bool) -> Result<(), Fa
 
 fn tell(rekeyed: &Rekeyed, dry_run: bool) -> Result<(), Failed> {
     let done = if dry_run { "would be re-encrypted" } else { "re-encrypted" };
-    let Rekeyed { providers, history, unopened } = rekeyed;
+    let Rekeyed { providers, history, unopened, unopened_history } = rekeyed;
     say(std::io::stdout(), format!("{providers} provider keys and {history} history entries {done}"));
+    if *unopened_history > 0 {
+        let left = "history entries hold keys that do not open: a rollback cannot make these work again";
+        say(std::io::stdout(), format!("{unopened_history} {left}"));
+    }
     if unopened.is_empty() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failed, database, logger, run_time};
 use crate::server::{self, ServerError, Stop};
-use crate::settings::Settings;
+use crate::settings::{DatabaseSettings, Settings};
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
@@ -14,8 +14,8 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
         if settings.allow_anonymous {
             log::warn!("ALLOW_ANONYMOUS is set: while no credential is enabled, anyone may use every model");
         }
-        if settings.database.keys.current.is_none() {
-            log::warn!("ENCRYPTION_KEY is not set: provider keys are stored in the database as they are");
+        if let Some(warning) = plain_keys(&settings.database) {
+            log::warn!("{warning}");
         }
         let bound = server::bind(settings).await.map_err(|error| failed(&error))?;
         let address = bound.address();
@@ -33,6 +33,17 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
         log::info!("stopped");
         Ok(())
     })
+}
+
+/// What to say of provider keys that nothing seals, and of who can read them then.
+fn plain_keys(settings: &DatabaseSettings) -> Option<&'static str> {
+    if settings.keys.current.is_some() {
+        None
+    } else if settings.url.expose().starts_with("sqlite://") {
+        Some("ENCRYPTION_KEY is not set: provider keys are stored in plain text in the database file; protect it")
+    } else {
+        Some("ENCRYPTION_KEY is not set: provider keys are stored in plain text in PostgreSQL and in its backups")
+    }
 }
 
 /// A runtime for commands that do not serve.

@@ -70,6 +70,19 @@ impl Default for ProviderParams {
     }
 }
 
+/// Every option there is.
+const KNOWN: [&str; 9] = [
+    "headers",
+    "timeouts",
+    "inject_usage",
+    "api_version",
+    "anthropic_beta_policy",
+    "anthropic_beta_allowlist",
+    "max_concurrency",
+    "max_tokens_field",
+    "thinking_style",
+];
+
 impl ProviderParams {
     /// Compiles the stored object. Wrong entries are left out and reported with their path.
     #[must_use]
@@ -164,16 +177,28 @@ impl ProviderParams {
     }
 
     /// The stored object as an operator may see it: values of headers whose names hold key,
-    /// token, secret, auth or cookie become [`MASK`].
+    /// token, secret, auth or cookie become [`MASK`], and so does what is no option of ours.
     #[must_use]
     pub fn masked(params: &Value) -> Value {
-        let mut shown = params.clone();
-        if let Some(headers) = shown.get_mut("headers").and_then(Value::as_object_mut) {
-            for (_, value) in headers.iter_mut().filter(|(name, _)| is_secret_header(name)) {
-                *value = Value::String(MASK.to_owned());
+        let mask = || Value::String(MASK.to_owned());
+        let mut shown = match params {
+            Value::Object(params) => params.clone(),
+            Value::Null => return Value::Null,
+            // Written with plain SQL: anything may stand in it.
+            _ => return mask(),
+        };
+        for (name, value) in &mut shown {
+            match (name.as_str(), value) {
+                ("headers", Value::Object(headers)) => {
+                    for (_, value) in headers.iter_mut().filter(|(name, _)| is_secret_header(name)) {
+                        *value = mask();
+                    }
+                }
+                (name, value) if name == "headers" || !KNOWN.contains(&name) => *value = mask(),
+                _ => {}
             }
         }
-        shown
+        Value::Object(shown)
     }
 
     /// Puts stored header values back where the operator returned a [`MASK`].
@@ -300,5 +325,19 @@ mod tests {
         assert_eq!(shown, json!({"headers": {"X-Api-Key": "***", "x-team": "a"}}));
         let Value::Object(written) = shown else { unreachable!() };
         assert_eq!(Value::Object(ProviderParams::restore_masked(written, &stored)), stored);
+    }
+
+    #[test]
+    fn what_plain_sql_put_in_a_wrong_place_is_masked_whole() {
+        for (stored, shown) in [
+            (json!({"headers": [{"authorization": "X"}]}), json!({"headers": "***"})),
+            (
+                json!({"Headers": {"authorization": "X"}, "api_version": "1"}),
+                json!({"Headers": "***", "api_version": "1"}),
+            ),
+            (json!([{"headers": {"authorization": "X"}}]), json!("***")),
+        ] {
+            assert_eq!(ProviderParams::masked(&stored), shown);
+        }
     }
 }

@@ -190,6 +190,12 @@ impl ProviderPatch {
             is_enabled: self.is_enabled.unwrap_or(before.is_enabled),
             ..before.clone()
         };
+        // A value that cannot be read is not written back as something else.
+        for (field, value) in [("model_mapping", &after.model_mapping), ("provider_params", &after.provider_params)] {
+            if value.is_null() {
+                return Err(FieldError::new(field, "cannot be read as it is stored; send a new value for it, too"));
+            }
+        }
         if after.api_key.is_empty() && !super::ProviderKind::is_custom(&after.provider_type) {
             return Err(FieldError::new("api_key", "may be empty only for provider type custom"));
         }

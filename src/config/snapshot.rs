@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Credential, CredentialRecord, KeyHash, MatchKind, ModelLimits, Provider, ProviderRecord, Sealer};
+use super::{
+    Credential, CredentialRecord, KeyHash, MatchKind, ModelLimits, ModelMap, Provider, ProviderRecord, Sealer,
+};
 
 /// What a configuration row describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub struct Snapshot {
     pub credentials: Vec<Arc<Credential>>,
     /// What of the stored rows cannot be used.
     pub errors: Vec<ConfigError>,
+    /// What enabled providers map that cannot be used.
+    broken: Vec<ModelMap>,
     by_key: HashMap<KeyHash, KeyUse>,
     /// Candidates of every name that some mapping holds exactly. Patterns are left to the
     /// request: their names are not known here.
@@ -131,7 +135,7 @@ impl Snapshot {
     #[must_use]
     pub fn new(loaded: Loaded, source: Source, sealer: &Sealer) -> Self {
         let mut errors = loaded.errors;
-        let usable = compile_providers(&loaded.providers, sealer, &mut errors);
+        let (usable, broken) = compile_providers(&loaded.providers, sealer, &mut errors);
         let credentials = compile_credentials(loaded.credentials, &mut errors);
         Self {
             version: loaded.version,
@@ -142,6 +146,7 @@ impl Snapshot {
             by_key: index_keys(&credentials),
             providers: loaded.providers,
             usable,
+            broken,
             credentials,
             errors,
         }
@@ -192,6 +197,12 @@ impl Snapshot {
         self.by_model.get(model).map_or_else(|| resolve(&self.usable, model), Arc::clone)
     }
 
+    /// Whether an enabled provider maps `model` that cannot be used for what is wrong with its row.
+    #[must_use]
+    pub fn is_mapped_by_broken(&self, model: &str) -> bool {
+        self.broken.iter().any(|models| models.resolve(model).is_some())
+    }
+
     /// Whether some mapping holds `model` exactly.
     #[must_use]
     pub fn is_exact_model(&self, model: &str) -> bool {
@@ -210,8 +221,13 @@ impl Snapshot {
     }
 }
 
-fn compile_providers(records: &[ProviderRecord], sealer: &Sealer, errors: &mut Vec<ConfigError>) -> Vec<Arc<Provider>> {
-    let mut usable = Vec::new();
+/// The providers that can be used, and the mappings of the enabled ones that cannot.
+fn compile_providers(
+    records: &[ProviderRecord],
+    sealer: &Sealer,
+    errors: &mut Vec<ConfigError>,
+) -> (Vec<Arc<Provider>>, Vec<ModelMap>) {
+    let (mut usable, mut broken) = (Vec::new(), Vec::new());
     for record in records {
         let (provider, wrong) = Provider::compile(record, sealer);
         errors.extend(wrong.into_iter().map(|error| ConfigError {
@@ -220,9 +236,13 @@ fn compile_providers(records: &[ProviderRecord], sealer: &Sealer, errors: &mut V
             field: error.field,
             message: error.message,
         }));
-        usable.extend(provider.filter(|_| record.is_enabled).map(Arc::new));
+        match provider {
+            _ if !record.is_enabled => {}
+            Some(provider) => usable.push(Arc::new(provider)),
+            None => broken.push(ModelMap::compile(&record.model_mapping).0),
+        }
     }
-    usable
+    (usable, broken)
 }
 
 fn compile_credentials(records: Vec<CredentialRecord>, errors: &mut Vec<ConfigError>) -> Vec<Arc<Credential>> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CredentialRecord, KeyHash, Loaded, ProviderRecord, SealError, Sealer, Secret};
+use super::{ConfigError, CredentialRecord, Entity, KeyHash, Loaded, ProviderRecord, SealError, Sealer, Secret};
 
 /// What tells our files from others, and their formats from each other.
 const FORMAT: &str = "llm-proxy snapshot 1";
@@ -29,6 +29,7 @@ struct Document {
     changed_at: DateTime<Utc>,
     providers: Vec<ProviderEntry>,
     credentials: Vec<CredentialEntry>,
+    errors: Vec<ErrorEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,8 +64,18 @@ struct CredentialEntry {
     updated_at: DateTime<Utc>,
 }
 
+/// A row that is no record. It counts: while credentials cannot be read, nobody is let in for
+/// want of credentials.
+#[derive(Serialize, Deserialize)]
+struct ErrorEntry {
+    entity: String,
+    id: i32,
+    field: String,
+    message: String,
+}
+
 /// Replaces the file at once as a whole; only its owner may read it. With an encryption key all
-/// of it is sealed. Rows that are no record are left out.
+/// of it is sealed.
 ///
 /// # Errors
 /// When it cannot be written; the old file is then still there.
@@ -102,7 +113,7 @@ pub fn load_snapshot(path: &Path, sealer: &Sealer) -> Result<Option<Loaded>, Sna
     if document.format != FORMAT {
         return Err(failed("has a format that this release does not know".to_owned()));
     }
-    document.into_loaded().map(Some).ok_or_else(|| failed("holds a key hash that is none".to_owned()))
+    document.into_loaded().map(Some).ok_or_else(|| failed("is damaged: an entry in it makes no sense".to_owned()))
 }
 
 // === impl Document ===
@@ -115,6 +126,7 @@ impl From<&Loaded> for Document {
             changed_at: loaded.changed_at,
             providers: loaded.providers.iter().cloned().map(ProviderEntry::from).collect(),
             credentials: loaded.credentials.iter().cloned().map(CredentialEntry::from).collect(),
+            errors: loaded.errors.iter().cloned().map(ErrorEntry::from).collect(),
         }
     }
 }
@@ -126,8 +138,25 @@ impl Document {
             changed_at: self.changed_at,
             providers: self.providers.into_iter().map(ProviderEntry::into_record).collect(),
             credentials: self.credentials.into_iter().map(CredentialEntry::into_record).collect::<Option<_>>()?,
-            errors: Vec::new(),
+            errors: self.errors.into_iter().map(ErrorEntry::into_error).collect::<Option<_>>()?,
         })
+    }
+}
+
+// === impl ErrorEntry ===
+
+impl From<ConfigError> for ErrorEntry {
+    fn from(error: ConfigError) -> Self {
+        let ConfigError { entity, id, field, message } = error;
+        Self { entity: entity.name().to_owned(), id, field, message }
+    }
+}
+
+impl ErrorEntry {
+    /// `None` for an unknown entity.
+    fn into_error(self) -> Option<ConfigError> {
+        let entity = [Entity::Provider, Entity::Credential].into_iter().find(|known| known.name() == self.entity)?;
+        Some(ConfigError { entity, id: self.id, field: self.field, message: self.message })
     }
 }
 
@@ -252,7 +281,9 @@ mod tests {
             updated_at: now,
         };
         let (providers, credentials) = (vec![provider], vec![credential]);
-        Loaded { version: 9, changed_at: now, providers, credentials, errors: Vec::new() }
+        let (field, message) = ("credential_key".to_owned(), "is no hash".to_owned());
+        let errors = vec![ConfigError { entity: Entity::Credential, id: 5, field, message }];
+        Loaded { version: 9, changed_at: now, providers, credentials, errors }
     }
 
     #[test]
@@ -267,6 +298,7 @@ mod tests {
             let wanted = loaded();
             assert_eq!((read.version, read.changed_at), (wanted.version, wanted.changed_at));
             assert_eq!((read.providers, read.credentials), (wanted.providers, wanted.credentials));
+            assert_eq!(read.errors, wanted.errors);
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             let bytes = std::fs::read_to_string(&path).unwrap();
             assert_eq!(bytes.contains("sk-provider"), key.is_none());
@@ -294,8 +326,9 @@ mod tests {
         let whole = std::fs::read_to_string(&path).unwrap();
         let short_hash = whole.replace(&KeyHash::of("sk-before").to_hex(), "abc");
         let foreign = whole.replace(FORMAT, "something else");
+        let tenant = whole.replace("\"credential\"", "\"tenant\"");
         let cut = whole[..whole.len() / 2].to_owned();
-        for text in ["", "sk-provider", "{}", "[1]", "enc:v1:x:y", &cut, &foreign, &short_hash] {
+        for text in ["", "sk-provider", "{}", "[1]", "enc:v1:x:y", &cut, &foreign, &short_hash, &tenant] {
             std::fs::write(&path, text).unwrap();
             let error = load_snapshot(&path, &sealer(Some(1))).err().unwrap().to_string();
             assert!(error.contains("s.json") && !error.contains("sk-"), "{text}: {error}");

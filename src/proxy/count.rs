@@ -32,7 +32,7 @@ impl Proxy {
     async fn ask_provider(&self, call: &Call, body: &Bytes, finish: &mut Finish) -> Result<Counted, Failure> {
         let (peek, candidates) = self.route(call, body, finish)?;
         let model = candidates.first().map_or_else(String::new, |first| first.mapped_model.to_string());
-        let able: Vec<Candidate> = candidates.into_iter().filter(route::counts_tokens).collect();
+        let (able, others): (Vec<Candidate>, Vec<Candidate>) = candidates.into_iter().partition(route::counts_tokens);
         if able.is_empty() {
             return Ok(Counted::Here(model));
         }
@@ -40,6 +40,10 @@ impl Proxy {
         match attempt::first_answer(self, &request, &able, finish).await {
             Ok(found) => Ok(Counted::There(found)),
             Err(failed) if matches!(failed.failure.kind, FailureKind::Upstream(404 | 405)) => Ok(Counted::Here(model)),
+            // Nobody could be asked, but requests of this model are answered all the same.
+            Err(failed) if failed.failure.kind == FailureKind::NoProviderAvailable && !others.is_empty() => {
+                Ok(Counted::Here(model))
+            }
             Err(failed) => match failed.body {
                 Some(body) => {
                     let (headers, failure) = (failed.headers, failed.failure);

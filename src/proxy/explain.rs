@@ -57,7 +57,7 @@ pub enum Verdict {
     ModelNotAllowed,
     /// No usable provider maps it.
     ModelNotFound,
-    /// All that map it are drained.
+    /// All that map it are drained or broken.
     NoProviderAvailable,
     /// None that map it can do what is asked.
     UnsupportedOperation,
@@ -128,8 +128,11 @@ pub fn explain<'v>(question: &Question, views: &Views<'v>) -> Explanation<'v> {
     let verdict = match &routed {
         _ if admit::allow_model(&caller, asked).is_err() => Verdict::ModelNotAllowed,
         Err(failure) if failure.kind == FailureKind::ModelNotFound => Verdict::ModelNotFound,
+        Err(failure) if failure.kind == FailureKind::NoProviderAvailable => Verdict::NoProviderAvailable,
         Err(_) => Verdict::UnsupportedOperation,
         Ok(_) if able.is_empty() => Verdict::Ok,
+        // The others' tokens are counted here.
+        Ok(all) if all.len() > able.len() => Verdict::Ok,
         Ok(_) if prospects.values().any(|prospect| matches!(prospect, Prospect::Share(_))) => Verdict::Ok,
         Ok(_) => Verdict::NoProviderAvailable,
     };

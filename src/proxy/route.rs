@@ -9,9 +9,14 @@ use crate::config::{Candidate, Snapshot};
 /// The providers that serve `model` and can do what is asked.
 ///
 /// # Errors
-/// `ModelNotFound` when nobody maps it, `UnsupportedOperation` when those who do cannot.
+/// `ModelNotFound` when nobody maps it, `NoProviderAvailable` when the rows of those who do are
+/// broken, `UnsupportedOperation` when they cannot do it.
 pub(super) fn candidates(snapshot: &Snapshot, model: &str, operation: Operation) -> Result<Vec<Candidate>, Failure> {
     let all: Arc<[Candidate]> = snapshot.candidates(model);
+    if all.is_empty() && snapshot.is_mapped_by_broken(model) {
+        let message = format!("no provider of the model {model:?} can be used");
+        return Err(Failure::new(FailureKind::NoProviderAvailable, message));
+    }
     if all.is_empty() {
         let message = format!("no provider serves the model {model:?}");
         return Err(Failure::new(FailureKind::ModelNotFound, message).with_param("model"));

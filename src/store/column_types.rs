@@ -32,6 +32,12 @@ pub struct Instant;
 #[diesel(sql_type = JsonDoc)]
 pub struct Json(pub Value);
 
+/// The same as the text that the database has, for who changes a part of it: numbers that a
+/// [`Value`] cannot hold survive.
+#[derive(Debug, Clone, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = JsonDoc)]
+pub struct JsonText(pub String);
+
 /// The value of a [`TextList`] column; `None` for what is no list of strings, so that
 /// one such row cannot make all the others unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, AsExpression, FromSqlRow)]
@@ -84,6 +90,19 @@ impl FromSql<JsonDoc, Sqlite> for Json {
     }
 }
 
+impl ToSql<JsonDoc, Sqlite> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.as_str());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<JsonDoc, Sqlite> for JsonText {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        <String as FromSql<Text, Sqlite>>::from_sql(value).map(Self)
+    }
+}
+
 impl ToSql<TextList, Sqlite> for Texts {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         let list = self.0.as_ref().ok_or("an unreadable list cannot be written")?;
@@ -119,6 +138,7 @@ impl FromSql<Instant, Sqlite> for Moment {
 
 /// The only version of the binary form of JSONB: a byte before the text.
 const JSONB_VERSION: u8 = 1;
+const UNKNOWN_JSONB: &str = "an unknown version of JSONB";
 
 /// PostgreSQL counts microseconds from the beginning of the year 2000.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -136,9 +156,24 @@ impl ToSql<JsonDoc, Pg> for Json {
 
 impl FromSql<JsonDoc, Pg> for Json {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        let text = value.as_bytes().strip_prefix(&[JSONB_VERSION]).ok_or("an unknown version of JSONB")?;
+        let text = value.as_bytes().strip_prefix(&[JSONB_VERSION]).ok_or(UNKNOWN_JSONB)?;
         // JSONB holds numbers that serde_json does not; see SQLite's.
         Ok(Self(serde_json::from_slice(text).unwrap_or_default()))
+    }
+}
+
+impl ToSql<JsonDoc, Pg> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[JSONB_VERSION])?;
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<JsonDoc, Pg> for JsonText {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let text = value.as_bytes().strip_prefix(&[JSONB_VERSION]).ok_or(UNKNOWN_JSONB)?;
+        Ok(Self(std::str::from_utf8(text)?.to_owned()))
     }
 }
 

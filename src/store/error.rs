@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The database cannot be reached, is locked or cannot write; trying again may help.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// The database answers, but somebody else holds what is needed; trying again may help.
+    #[error("database busy: {0}")]
+    Busy(String),
     /// There is no such row.
     #[error("{} with ID {id} not found", title(*.entity))]
     NotFound {
@@ -56,7 +59,7 @@ const fn title(entity: Entity) -> &'static str {
 
 /// What the databases say when the fault is theirs, the disk's or another writer's. Diesel keeps
 /// no code for them, only this text.
-const TRANSIENT: [&str; 23] = [
+const TRANSIENT: [&str; 21] = [
     // SQLite.
     "database is locked",
     "database table is locked",
@@ -72,8 +75,6 @@ const TRANSIENT: [&str; 23] = [
     "the database system is",
     "canceling statement due to",
     "canceling authentication due to",
-    "deadlock detected",
-    "could not serialize access",
     "too many clients already",
     "too many connections for",
     "remaining connection slots are reserved",
@@ -83,6 +84,9 @@ const TRANSIENT: [&str; 23] = [
     "connection closed",
     "communicating with the server",
 ];
+
+/// What PostgreSQL says when another transaction is in the way.
+const CONTENDED: [&str; 3] = ["due to lock timeout", "deadlock detected", "could not serialize access"];
 
 /// What the driver says of a statement that it cannot send at all; trying again never helps.
 const UNSENDABLE: [&str; 3] = ["error serializing parameter", "error encoding message", "parameters but got"];
@@ -108,8 +112,8 @@ impl From<DieselError> for StoreError {
             }
             DatabaseErrorKind::UnableToSendCommand
             | DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::SerializationFailure
             | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(message),
+            DatabaseErrorKind::SerializationFailure => Self::Busy(message),
             _ => Self::classify(message),
         }
     }
@@ -137,7 +141,9 @@ impl StoreError {
     /// The error that a database's words stand for.
     pub(super) fn classify(message: String) -> Self {
         let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-        if says(&TRANSIENT) {
+        if says(&CONTENDED) {
+            Self::Busy(message)
+        } else if says(&TRANSIENT) {
             Self::Unavailable(message)
         } else if says(&NO_DATABASE) {
             Self::Schema(message)
@@ -176,10 +182,11 @@ mod tests {
             "database is locked",
             "terminating connection due to administrator command",
             "the database system is starting up",
-            "canceling statement due to lock timeout",
-            "deadlock detected",
         ] {
             assert!(matches!(error(transient), StoreError::Unavailable(_)), "{transient}");
+        }
+        for contended in ["canceling statement due to lock timeout", "deadlock detected"] {
+            assert!(matches!(error(contended), StoreError::Busy(_)), "{contended}");
         }
         assert!(matches!(error("file is not a database"), StoreError::Schema(_)));
         assert!(matches!(error("CHECK constraint failed: weight"), StoreError::Internal(_)));

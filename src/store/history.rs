@@ -125,7 +125,11 @@ macro_rules! history_store {
             }
 
             /// Also tells the version before, which nobody else raises: writes are made one at a time.
-            async fn roll_back(c: &mut $connection, to: i64, actor: &str) -> Result<(i64, RolledBack), StoreError> {
+            async fn roll_back(
+                c: &mut $connection,
+                to: i64,
+                (actor, sealer): (&str, &Sealer),
+            ) -> Result<(i64, RolledBack), StoreError> {
                 let before = version(c).await?;
                 if !(0..=before).contains(&to) {
                     return Err(StoreError::NoVersion(to));
@@ -134,7 +138,7 @@ macro_rules! history_store {
                 let targets = Targets::read(since.load(c).await?, to, before)?;
                 let present = providers::table.select(ProviderRow::as_select()).load(c).await?;
                 let present_credentials = credentials::table.select(CredentialRow::as_select()).load(c).await?;
-                let (plan, credential_plan) = targets.plan(present, present_credentials, Moment::now());
+                let (plan, credential_plan) = targets.plan(present, present_credentials, Moment::now(), sealer);
                 write_providers(c, plan).await?;
                 write_credentials(c, credential_plan).await?;
                 Ok((before, as_one_version(c, before, actor).await?))
@@ -205,11 +209,11 @@ macro_rules! history_store {
                 }
 
                 async fn rollback(&self, to: i64, dry_run: bool, actor: &str) -> Result<RolledBack, StoreError> {
-                    let actor = actor.to_owned();
+                    let (actor, sealer) = (actor.to_owned(), std::sync::Arc::clone(&self.sealer));
                     // Only an error takes a transaction back, and it has no room for what was done.
                     let (tried, mut outcome) = tokio::sync::oneshot::channel();
                     let work = async move |c: &mut $connection| {
-                        let (version, rolled) = roll_back(c, to, &actor).await?;
+                        let (version, rolled) = roll_back(c, to, (&actor, &sealer)).await?;
                         if !dry_run {
                             return Ok(rolled);
                         }

@@ -117,7 +117,7 @@ fn known<DB: Backend>(tables: &Tables) -> Result<BTreeSet<String>, StoreError> {
 /// A migration that failed does not fit the tables, unless the database went away.
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     match StoreError::classify(error.to_string()) {
-        StoreError::Unavailable(reason) => StoreError::Unavailable(reason),
+        error @ (StoreError::Unavailable(_) | StoreError::Busy(_)) => error,
         _ => StoreError::Schema(error.to_string()),
     }
 }

@@ -70,6 +70,10 @@ pub trait Store: History + Replicas + Secrets + Send + Sync {
     /// The version of the configuration; grows with every change.
     async fn version(&self) -> Result<i64, StoreError>;
 
+    /// The version, and when it was made: a database that was restored from a backup may come to
+    /// the same version with another configuration.
+    async fn stamp(&self) -> Result<(i64, DateTime<Utc>), StoreError>;
+
     /// Adds a provider; [`StoreError::Conflict`] when its key is taken.
     async fn create_provider(&self, draft: ProviderDraft, actor: &str)
     -> Result<Committed<ProviderRecord>, StoreError>;

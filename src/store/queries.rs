@@ -5,9 +5,9 @@
 //! expands for its own connection.
 
 /// Implements [`super::Store`] for `$store`, which must have
-/// `migrate`, `notified` and `insert_logs`, the field `sealer`, and three that run a
+/// `migrate`, `notified` and `insert_logs`, the field `sealer`, and four that run a
 /// [`super::Work`] in a transaction: `read` sees one state of the database, `write` is for the
-/// configuration and one at a time, `write_aside` is for everything else.
+/// configuration and one at a time, `write_at_length` the same for what takes long, `write_aside` is for everything else.
 macro_rules! diesel_store {
     ($store:ty, $connection:ty) => {
         use diesel::prelude::*;
@@ -29,12 +29,13 @@ macro_rules! diesel_store {
             Ok(row.first(c).await?)
         }
 
+        async fn stamp(c: &mut $connection) -> Result<(i64, Moment), StoreError> {
+            let columns = (config_version::version, config_version::updated_at);
+            Ok(config_version::table.find(1).select(columns).first(c).await?)
+        }
+
         async fn load(c: &mut $connection) -> Result<Loaded, StoreError> {
-            let at: (i64, Moment) = config_version::table
-                .find(1)
-                .select((config_version::version, config_version::updated_at))
-                .first(c)
-                .await?;
+            let at = stamp(c).await?;
             let providers = providers::table.order(providers::id).select(ProviderRow::as_select()).load(c).await?;
             let credentials =
                 credentials::table.order(credentials::id).select(CredentialRow::as_select()).load(c).await?;
@@ -48,7 +49,13 @@ macro_rules! diesel_store {
                 .set(config_changes::actor.eq(actor))
                 .execute(c)
                 .await?;
-            Ok(Committed { version: version(c).await?, record })
+            let after = version(c).await?;
+            if after == before {
+                // Nobody else would ever hear of the change.
+                let missing = "the triggers that count versions are missing or switched off";
+                return Err(StoreError::Schema(missing.to_owned()));
+            }
+            Ok(Committed { version: after, record })
         }
 
         // === providers ===
@@ -205,6 +212,11 @@ macro_rules! diesel_store {
 
             async fn version(&self) -> Result<i64, StoreError> {
                 self.read(|c| Box::pin(version(c))).await
+            }
+
+            async fn stamp(&self) -> Result<(i64, chrono::DateTime<chrono::Utc>), StoreError> {
+                let (version, at) = self.read(|c| Box::pin(stamp(c))).await?;
+                Ok((version, at.into()))
             }
 
             async fn create_provider(&self, draft: ProviderDraft, actor: &str) -> Written<ProviderRecord> {

@@ -10,7 +10,7 @@ use super::StoreError;
 use super::column_types::Moment;
 use super::history::{ChangeRow, change};
 use super::rows::{CredentialRow, CredentialValues, ProviderRow, ProviderValues};
-use crate::config::{CredentialRecord, Entity, KeyHash, ProviderRecord, Secret};
+use crate::config::{CredentialRecord, Entity, KeyHash, ProviderRecord, Sealer, Secret};
 
 /// Rows by id as they were at a version; `None`: there was none.
 type Then<T> = BTreeMap<i32, Option<T>>;
@@ -72,19 +72,29 @@ impl Targets {
         Some(())
     }
 
-    /// What must be written to have these rows instead of the `present` ones, as of `now`.
+    /// What must be written to have these rows instead of the `present` ones, as of `now`. Keys of
+    /// providers are written as `sealer` seals them now, however they were stored then.
     pub(super) fn plan(
         self,
         providers: Vec<ProviderRow>,
         credentials: Vec<CredentialRow>,
         now: Moment,
+        sealer: &Sealer,
     ) -> (Plan<ProviderValues>, Plan<CredentialValues>) {
         let providers: BTreeMap<i32, ProviderRecord> =
             providers.into_iter().map(|row| (row.id(), row.into_record())).collect();
         let credentials: BTreeMap<i32, CredentialRow> = credentials.into_iter().map(|row| (row.id(), row)).collect();
         let provider = |then: ProviderRecord, present: Option<ProviderRecord>| {
-            let values = ProviderValues::updated(then, now);
-            (present.map(|present| ProviderValues::updated(present, now)), values)
+            // The same key, sealed otherwise, is no change by itself.
+            let same = present.as_ref().map(|present| &present.api_key).filter(|key| sealer.same(key, &then.api_key));
+            let then = ProviderRecord { api_key: same.cloned().unwrap_or(then.api_key), ..then };
+            let present = present.map(|present| ProviderValues::updated(present, now));
+            let values = ProviderValues::updated(then.clone(), now);
+            if present.as_ref() == Some(&values) {
+                return (present, values);
+            }
+            let api_key = sealer.refresh(&then.api_key);
+            (present, ProviderValues::updated(ProviderRecord { api_key, ..then }, now))
         };
         let credential = |then: CredentialRecord, present: Option<CredentialRow>| match present {
             Some(present) => {

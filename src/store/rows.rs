@@ -264,6 +264,8 @@ impl CredentialValues {
             previous_credential_key: present.previous_credential_key.clone(),
             previous_valid_until: present.previous_valid_until,
             is_enabled: then.is_enabled && present.is_enabled,
+            // What has expired stays so, as what was switched off does.
+            expires_at: present.expires_at.filter(|end| end.0 <= at.0).or(then.expires_at.map(Into::into)),
             ..Self::updated(then, at)
         }
     }

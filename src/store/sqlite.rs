@@ -28,8 +28,10 @@ history_store!(SqliteStore, Sqlite);
 replicas_store!(SqliteStore, Sqlite);
 secrets_store!(SqliteStore, Sqlite);
 
-/// Per connection. WAL, which lets readers go on during a write, is a property of the file.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;";
+/// Per connection. WAL, which lets readers go on during a write, is a property of the file. What
+/// is deleted is overwritten: a key that was stored plain must be gone once it is sealed.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
+                       PRAGMA secure_delete = ON;";
 
 /// Longer than any healthy write, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -105,6 +107,15 @@ impl SqliteStore {
             (*connection).immediate_transaction(async move |c: &mut Sqlite| work(c).await).await
         };
         self.io.run(run).await
+    }
+
+    /// As `write`, which here takes as long as it takes.
+    async fn write_at_length<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
+    {
+        self.write(work).await
     }
 
     /// As `write`: SQLite has only one line of writers.
@@ -252,6 +263,12 @@ mod tests {
 
         fn execute(&self, sql: &str) {
             self.connection().batch_execute(sql).unwrap();
+        }
+
+        fn drop_triggers(&self, table: &str) {
+            for event in ["insert", "update", "delete"] {
+                self.execute(&format!("DROP TRIGGER {table}_after_{event}"));
+            }
         }
 
         fn texts(&self, sql: &str) -> Vec<String> {

@@ -1,8 +1,10 @@
 //! What every database must do, written once and run on each.
 
 mod changes;
+mod damage;
 mod heartbeats;
 mod rollback;
+mod secrets;
 mod text;
 
 use std::sync::Arc;
@@ -18,7 +20,9 @@ use crate::config::{
 use crate::settings::DatabaseSettings;
 
 pub(super) use self::changes::*;
+pub(super) use self::damage::*;
 pub(super) use self::heartbeats::*;
+pub(super) use self::secrets::*;
 pub(super) use self::text::*;
 
 /// An empty database that goes away with its test.
@@ -29,6 +33,8 @@ pub(super) trait TestDatabase {
     fn url(&self) -> String;
     /// Runs plain SQL, as an operator would.
     fn execute(&self, sql: &str);
+    /// Removes every trigger of a table.
+    fn drop_triggers(&self, table: &str);
     /// The column `value` of each row.
     fn texts(&self, sql: &str) -> Vec<String>;
 }
@@ -60,6 +66,15 @@ macro_rules! store_test_suite {
             a_second_open_applies_no_migration
             many_may_open_an_empty_database_at_once
             errors_hold_no_secret
+            a_provider_key_is_sealed_in_its_row_and_in_the_history
+            the_stored_key_once_more_makes_no_version
+            a_key_stored_otherwise_is_sealed_at_the_next_change
+            a_key_that_does_not_open_stays_until_it_is_replaced
+            a_rekey_seals_rows_and_history_anew_once
+            a_rekey_names_the_keys_that_do_not_open
+            a_rekey_reads_a_long_history_to_its_end
+            a_rollback_seals_what_was_stored_plain
+            a_rollback_to_the_same_key_sealed_otherwise_makes_no_version
             a_rollback_restores_every_row_in_one_version
             a_rollback_can_be_taken_back
             a_rolled_back_credential_keeps_its_keys_and_stays_off
@@ -72,6 +87,10 @@ macro_rules! store_test_suite {
             a_rollback_that_changes_nothing_makes_no_version
             changes_are_read_from_any_version_on_and_never_in_part
             the_last_changes_begin_with_a_whole_version
+            a_change_that_no_trigger_counted_is_refused
+            the_stamp_tells_two_configurations_of_one_version_apart
+            what_cannot_be_read_is_not_overwritten
+            what_has_expired_stays_so_in_a_rollback
             a_heartbeat_replaces_the_one_before_it
             a_silent_replica_is_left_out_and_a_forgotten_one_removed
             text_that_no_database_can_hold_is_refused_by_field
@@ -447,23 +466,6 @@ pub(super) async fn a_batch_of_log_rows_is_appended_whole_or_not_at_all(database
     assert_eq!(database.texts("SELECT request_id AS value FROM request_logs"), [""; 0]);
 }
 
-pub(super) async fn an_unreadable_row_is_reported_and_the_others_load(database: impl TestDatabase) {
-    let store = open(&database).await;
-    let bad = store.create_credential(credential("bad"), "ann").await.unwrap().record;
-    let good = store.create_credential(credential("good"), "ann").await.unwrap().record;
-    database.execute(&format!("UPDATE credentials SET credential_key = 'sk-plain-key' WHERE id = {}", bad.id));
-    let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.credentials, [good]);
-    assert_eq!(loaded.errors.len(), 1);
-    let error = &loaded.errors[0];
-    assert_eq!((error.entity, error.id, error.field.as_str()), (Entity::Credential, bad.id, "credential_key"));
-    assert!(!error.message.contains("sk-plain-key"));
-    let refused = store.update_credential(bad.id, CredentialPatch::default(), "ann").await.unwrap_err();
-    assert!(matches!(refused, StoreError::Invalid(_)));
-    store.delete_credential(bad.id, "ann").await.unwrap();
-    assert!(store.load().await.unwrap().errors.is_empty());
-}
-
 pub(super) async fn a_second_open_applies_no_migration(database: impl TestDatabase) {
     let prepare = || async { super::connect(&settings(&database.url(), 1)).unwrap().prepare().await.unwrap() };
     assert!(prepare().await > 0);
@@ -480,14 +482,4 @@ pub(super) async fn many_may_open_an_empty_database_at_once(database: impl TestD
     }
     let rows = database.texts("SELECT CAST(version AS TEXT) AS value FROM config_version");
     assert_eq!(rows, ["0"]);
-}
-
-pub(super) async fn errors_hold_no_secret(database: impl TestDatabase) {
-    let store = open(&database).await;
-    store.create_provider(provider("p"), "ann").await.unwrap();
-    let long = ProviderDraft { api_base: "x".repeat(501), ..provider("q") };
-    for draft in [provider("p"), long] {
-        let error = store.create_provider(draft, "ann").await.unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("sk-provider-secret"), "{error:?}");
-    }
 }

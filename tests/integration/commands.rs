@@ -44,9 +44,11 @@ fn usage_errors_end_with_code_2_and_help_with_0() {
     }
     let (code, help, _) = Process::output(&folder, &["--help"], &[]);
     assert_eq!(code, 0);
-    for command in ["serve", "demo", "mock", "migrate", "openapi", "check", "--env-file"] {
+    for command in ["serve", "demo", "mock", "migrate", "rekey", "openapi", "check", "--env-file"] {
         assert!(help.contains(command), "{command} is not in:\n{help}");
     }
+    let (code, help, _) = Process::output(&folder, &["rekey", "--help"], &[]);
+    assert!(code == 0 && help.contains("--dry-run") && help.contains("ENCRYPTION_KEY_OLD"), "{help}");
     let (code, version, _) = Process::output(&folder, &["--version"], &[]);
     assert_eq!((code, version.trim()), (0, concat!("llm-proxy ", env!("CARGO_PKG_VERSION"))));
 }
@@ -149,6 +151,79 @@ fn a_postgresql_database_is_checked_and_migrated() {
         assert!(error.contains("newer"), "{command}: {error}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left behind");
+}
+
+const ENCRYPTION_KEY: (&str, &str) =
+    ("ENCRYPTION_KEY", "0101010101010101010101010101010101010101010101010101010101010101");
+
+#[test]
+fn a_rekey_needs_a_key_and_a_database_of_this_release() {
+    let folder = tempdir().unwrap();
+    for arguments in [&["rekey"][..], &["rekey", "--dry-run"]] {
+        let (code, out, error) = Process::output(&folder, arguments, &[]);
+        assert_eq!((code, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains("ENCRYPTION_KEY: "), "{error}");
+        let (code, _, error) = Process::output(&folder, arguments, &[("ENCRYPTION_KEY", "sk-short")]);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains("ENCRYPTION_KEY: ") && !error.contains("sk-short"), "{error}");
+        let (code, _, error) = Process::output(&folder, arguments, &[ENCRYPTION_KEY]);
+        assert_eq!(code, 3, "{error}");
+        assert!(error.contains("llm-proxy migrate"), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    fs::write(folder.path().join("llm-proxy.db"), "this is no database, it only has the name of one".repeat(100))
+        .unwrap();
+    let (code, _, error) = Process::output(&folder, &["rekey"], &[ENCRYPTION_KEY]);
+    assert_eq!(code, 3, "{error}");
+}
+
+#[test]
+fn a_postgresql_database_is_rekeyed() {
+    let (folder, server) = (tempdir().unwrap(), Postgres::shared());
+    let name = server.create_database();
+    let url = server.url(&name);
+    let run = |arguments: &[&str]| Process::output(&folder, arguments, &[ENCRYPTION_KEY, ("DB_URL", &url)]);
+    assert_eq!(run(&["migrate"]).0, 0);
+    server.execute(
+        &name,
+        "INSERT INTO providers (provider_key, provider_type, api_base, api_key) VALUES
+         ('plain', 'openai', 'http://h', 'sk-plain'), ('lost', 'openai', 'http://h', 'enc:v1:00000000:AAAA')",
+    );
+    for (arguments, done) in [(&["rekey", "--dry-run"][..], "would be re-encrypted"), (&["rekey"], "re-encrypted")] {
+        let (code, out, error) = run(arguments);
+        assert_eq!(code, 1, "{out}{error}");
+        assert!(out.starts_with(&format!("1 provider keys and 1 history entries {done}\n")), "{out}");
+        assert!(error.contains("lost") && !error.contains("plain"), "{error}");
+    }
+    let keys = "SELECT api_key || COALESCE(before::text, '') || COALESCE(after::text, '')
+                FROM providers, config_changes WHERE entity_id = providers.id";
+    let keys = server.texts(&name, keys);
+    assert!(keys.len() == 3 && keys.iter().all(|text| !text.contains("sk-plain")), "{keys:?}");
+    server.execute(&name, "DELETE FROM providers WHERE provider_key = 'lost'");
+    let (code, out, error) = run(&["rekey"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(out.starts_with("0 provider keys and 0 history entries re-encrypted\n"), "{out}");
+}
+
+#[test]
+fn a_start_warns_of_plain_keys_only_while_there_is_no_encryption_key() {
+    let started = |variables: &[(&str, &str)]| {
+        let folder = tempdir().unwrap();
+        let (process, _) = Process::serve(&folder, variables);
+        process.signal("INT");
+        let log = process.wait().1;
+        let warnings = log.lines().filter(|line| line.contains("\"level\":\"warn\"")).map(str::to_owned);
+        warnings.collect::<Vec<_>>()
+    };
+    let server = Postgres::shared();
+    let url = server.url(&server.create_database());
+    for (variables, place) in [(&[][..], "in the database file"), (&[("DB_URL", url.as_str())], "in PostgreSQL")] {
+        let warnings = started(variables);
+        let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert!(warning.contains("ENCRYPTION_KEY is not set") && warning.contains(place), "{warning}");
+        let with_key: Vec<_> = variables.iter().copied().chain([ENCRYPTION_KEY]).collect();
+        assert_eq!(started(&with_key), [""; 0]);
+    }
 }
 
 #[test]

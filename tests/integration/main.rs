@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod demo;
 mod disconnects;
+mod encryption;
 mod feed;
 mod history;
 mod hostile;

@@ -75,7 +75,6 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests of the binary have no event loop that could wait")]
 fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + START_WITHIN;
     while !ready() {

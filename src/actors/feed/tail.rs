@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+/// Most bytes that are remembered; mappings may be long.
+const MOST_BYTES: usize = 16 << 20;
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -24,6 +27,8 @@ pub(super) struct Tail {
     entries: VecDeque<Entry>,
     /// Most entries.
     capacity: usize,
+    /// Bytes of all entries.
+    bytes: usize,
 }
 
 // === impl Tail ===
@@ -31,7 +36,7 @@ pub(super) struct Tail {
 impl Tail {
     /// An empty one from `version` on.
     pub(super) const fn new(version: i64, capacity: usize) -> Self {
-        Self { floor: version, head: version, entries: VecDeque::new(), capacity }
+        Self { floor: version, head: version, entries: VecDeque::new(), capacity, bytes: 0 }
     }
 
     /// Forgets everything and goes on from `version`.
@@ -53,8 +58,9 @@ impl Tail {
     /// Adds what follows, which reaches to `head`.
     pub(super) fn extend(&mut self, entries: &[Entry], head: i64) {
         self.entries.extend(entries.iter().cloned());
+        self.bytes += entries.iter().map(|entry| entry.text.len()).sum::<usize>();
         self.head = head;
-        while self.entries.len() > self.capacity {
+        while self.entries.len() > self.capacity || self.bytes > MOST_BYTES {
             self.forget_oldest();
         }
     }
@@ -66,7 +72,8 @@ impl Tail {
         };
         self.floor = oldest;
         let gone = self.entries.iter().take_while(|entry| entry.version == oldest).count();
-        self.entries.drain(..gone);
+        let freed: usize = self.entries.drain(..gone).map(|entry| entry.text.len()).sum();
+        self.bytes = self.bytes.saturating_sub(freed);
     }
 }
 
@@ -76,6 +83,16 @@ mod tests {
 
     fn entries(versions: &[i64]) -> Vec<Entry> {
         versions.iter().map(|version| Entry { version: *version, text: Bytes::from(version.to_string()) }).collect()
+    }
+
+    #[test]
+    fn long_changes_are_forgotten_by_their_length() {
+        let text = Bytes::from(vec![b'x'; MOST_BYTES / 3]);
+        let mut tail = Tail::new(0, 100);
+        for version in 1..=5 {
+            tail.extend(&[Entry { version, text: text.clone() }], version);
+        }
+        assert_eq!((tail.above(1), tail.above(2).unwrap().len()), (None, 3));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) async fn create(admin: Admin, shared: web::Data<Shared>, body: Body) 
         credential: view(&applied.snapshot, applied.id)?.with_preview_of(&new.key),
         key: new.is_generated.then(|| new.key.expose().to_owned()),
     };
-    Ok(changed(StatusCode::CREATED, applied.snapshot.version, &created))
+    Ok(changed(StatusCode::CREATED, applied.version, &created))
 }
 
 /// Changes a credential.
@@ -128,13 +128,13 @@ pub(super) async fn rotate(
     let until = credential.record.previous_valid_until.map(time);
     let old_key = until.as_ref().map_or_else(|| "no longer works".to_owned(), |end| format!("works until {end}"));
     let rotated = RotatedCredential {
-        version: applied.snapshot.version,
+        version: applied.version,
         new_key: rotation.key.expose().to_owned(),
         message: format!("The old key {old_key}. The new key is shown only now"),
         previous_key_valid_until: until,
         credential: CredentialView::new(credential, Utc::now()),
     };
-    Ok(changed(StatusCode::OK, applied.snapshot.version, &rotated))
+    Ok(changed(StatusCode::OK, applied.version, &rotated))
 }
 
 fn replace_key(
@@ -165,12 +165,12 @@ pub(super) async fn delete(
 ) -> Result<HttpResponse, AdminError> {
     let id = row_id(&request, Entity::Credential)?;
     let applied = apply(&shared, admin, Change::DeleteCredential(id)).await?;
-    Ok(deleted(applied.snapshot.version))
+    Ok(deleted(applied.version))
 }
 
 async fn patch(admin: Admin, shared: &Shared, id: i32, patch: CredentialPatch) -> Result<HttpResponse, AdminError> {
     let applied = apply(shared, admin, Change::UpdateCredential(id, patch)).await?;
-    Ok(changed(StatusCode::OK, applied.snapshot.version, &view(&applied.snapshot, applied.id)?))
+    Ok(changed(StatusCode::OK, applied.version, &view(&applied.snapshot, applied.id)?))
 }
 
 fn view(snapshot: &Snapshot, id: i32) -> Result<CredentialView, AdminError> {

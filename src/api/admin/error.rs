@@ -161,7 +161,7 @@ impl From<StoreError> for AdminError {
             StoreError::NoVersion(_) => Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
             StoreError::Conflict { field, message } => Self::conflict(field, message),
             StoreError::Invalid(error) => error.into(),
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::Busy(_) => {
                 log::warn!(error:%; "an admin request needs the database, which is not available");
                 Self::unavailable()
             }

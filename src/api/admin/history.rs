@@ -90,7 +90,7 @@ pub(super) async fn rollback(admin: Admin, shared: web::Data<Shared>, body: Body
     let dry_run = fields.optional("dry_run", |field| field.boolean())?.unwrap_or(false);
     fields.finish()?;
     let writer = shared.handles.config.load();
-    let restored = ask(&writer, Rollback { to, dry_run, actor: admin.actor }).await??;
+    let restored = ask(&writer, Rollback::new(to, dry_run, admin.actor)).await??;
     let changes = shown(&restored.done.changes, &shared.handles.sealer);
     let body = ConfigRollback { version: restored.done.version, restored_to: to, changes };
     Ok(changed(StatusCode::OK, restored.snapshot.version, &body))

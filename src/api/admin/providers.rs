@@ -121,7 +121,7 @@ pub(super) async fn delete(
 ) -> Result<HttpResponse, AdminError> {
     let id = row_id(&request, Entity::Provider)?;
     let applied = apply(&shared, admin, Change::DeleteProvider(id)).await?;
-    Ok(deleted(applied.snapshot.version))
+    Ok(deleted(applied.version))
 }
 
 async fn patch(admin: Admin, shared: &Shared, id: i32, patch: ProviderPatch) -> Result<HttpResponse, AdminError> {
@@ -130,7 +130,7 @@ async fn patch(admin: Admin, shared: &Shared, id: i32, patch: ProviderPatch) -> 
 }
 
 fn answer(shared: &Shared, status: StatusCode, applied: &Applied) -> Result<HttpResponse, AdminError> {
-    Ok(changed(status, applied.snapshot.version, &view(shared, &applied.snapshot, applied.id)?))
+    Ok(changed(status, applied.version, &view(shared, &applied.snapshot, applied.id)?))
 }
 
 fn view(shared: &Shared, snapshot: &Snapshot, id: i32) -> Result<ProviderView, AdminError> {

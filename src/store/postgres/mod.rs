@@ -36,6 +36,10 @@ secrets_store!(PostgresStore, AsyncPgConnection);
 /// Longer than any healthy call, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a change of the encryption key may take: the history may be long. A server that is
+/// gone is noticed much earlier.
+const REKEY_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// How long migrations may take, waiting for those of another process included.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(300);
 const MIGRATION_LIMITS: &str = "SET statement_timeout = '5min'; SET lock_timeout = '5min'";
@@ -116,10 +120,27 @@ impl PostgresStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
     {
+        self.write_within(PATIENCE, work).await
+    }
+
+    /// As `write`, for what takes long.
+    async fn write_at_length<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.write_within(REKEY_PATIENCE, work).await
+    }
+
+    async fn write_within<T, W>(&self, patience: Duration, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
         let (pool, turn) = (self.pool.clone(), Arc::clone(&self.turn));
         let run = async move {
-            let end = Instant::now() + PATIENCE;
-            let _turn = timeout_at(end, turn.lock()).await.map_err(late)?;
+            let end = Instant::now() + patience;
+            let _turn = timeout_at(end, turn.lock()).await.map_err(in_the_way)?;
             within(end, &pool, |c| Box::pin(transaction(c, |c| Box::pin(in_line(c, work))))).await
         };
         self.io.run(run).await
@@ -203,6 +224,10 @@ where
         Err(StoreError::Internal(reason)) if is_broken => Err(StoreError::Unavailable(reason)),
         other => other,
     }
+}
+
+fn in_the_way(_elapsed: tokio::time::error::Elapsed) -> StoreError {
+    StoreError::Busy("too many changes are waiting".to_owned())
 }
 
 fn late(_elapsed: tokio::time::error::Elapsed) -> StoreError {

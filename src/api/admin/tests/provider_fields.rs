@@ -20,6 +20,7 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ("api_base", json!(format!("http://{}", "h".repeat(494))), "api_base"),
         ("api_key", long(501), "api_key"),
         ("api_key", json!("a\r\nb"), "api_key"),
+        ("api_key", json!("enc:v1:0:0"), "api_key"),
         ("weight", json!(-1), "weight"),
         ("weight", json!(1.0), "weight"),
         ("weight", json!(true), "weight"),
