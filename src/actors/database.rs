@@ -51,7 +51,7 @@ impl DatabaseWatch {
             }
         };
         self.telemetry.database_up.set(i64::from(status.is_up));
-        if status.is_up != before.is_up || status.last_error != before.last_error || status.is_up {
+        if status != *before {
             self.status.publish(std::sync::Arc::new(status));
         }
         result

@@ -137,7 +137,7 @@ fn finished(
     let (limit, remaining) = (decision.limit.to_string(), decision.remaining.to_string());
     if is_anthropic {
         let reset = chrono::Utc::now() + decision.full_in;
-        let reset = reset.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        let reset = crate::config::rfc3339(reset);
         reply::set(&mut response, "anthropic-ratelimit-requests-limit", &limit);
         reply::set(&mut response, "anthropic-ratelimit-requests-remaining", &remaining);
         reply::set(&mut response, "anthropic-ratelimit-requests-reset", &reset);

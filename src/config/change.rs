@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Entity, MASK, ProviderParams, Sealer, Secret};
+use super::{Entity, MASK, ProviderParams, Sealer, Secret, rfc3339};
 
 /// One row's change as the history holds it. `before` and `after` hold every column under its
 /// name, instants as epoch milliseconds, secrets as they are stored: `Debug` does not show them.
@@ -83,7 +83,7 @@ impl ChangeRecord {
         let after = self.after.as_ref().map(|row| shown_row(row, self.before.as_ref(), sealer));
         ShownChange {
             version: self.version,
-            at: time(self.at),
+            at: rfc3339(self.at),
             actor: self.actor.clone(),
             action: self.action.clone(),
             entity: self.entity.name(),
@@ -128,7 +128,7 @@ fn shown_secret(value: &Value, former: Option<&Value>, sealer: &Sealer) -> Value
 
 fn shown_instant(value: &Value) -> Value {
     let at = value.as_i64().and_then(DateTime::from_timestamp_millis);
-    at.map_or_else(|| value.clone(), |at| Value::String(time(at)))
+    at.map_or_else(|| value.clone(), |at| Value::String(rfc3339(at)))
 }
 
 /// Options with the values of secret headers masked, and marked where they changed.
@@ -144,10 +144,6 @@ fn shown_params(value: &Value, former: Option<&Value>) -> Value {
         }
     }
     shown
-}
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod seal;
 mod secret;
 mod snapshot;
 mod snapshot_file;
+mod time;
 
 pub use change::{ChangeRecord, ShownChange};
 pub use credential::{Credential, KeyHash, PlainKey, Quota};
@@ -29,3 +30,4 @@ pub use seal::{SealError, SealState, Sealer};
 pub use secret::Secret;
 pub use snapshot::{Candidate, ConfigError, Entity, KeyRefusal, Loaded, Snapshot, Source};
 pub use snapshot_file::{SnapshotFileError, load_snapshot, save_snapshot};
+pub use time::rfc3339;

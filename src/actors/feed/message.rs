@@ -1,11 +1,11 @@
 //! What the feed says, as JSON.
 
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::tail::Entry;
-use crate::config::{ChangeRecord, Sealer, ShownChange};
+use crate::config::{ChangeRecord, Sealer, ShownChange, rfc3339};
 use crate::store::Replica;
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ pub(super) enum State {
 
 impl<'m> From<&'m Replica> for Seen<'m> {
     fn from(replica: &'m Replica) -> Self {
-        let seen_at = replica.seen_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let seen_at = rfc3339(replica.seen_at);
         Self { id: &replica.id, version: replica.version, seen_at }
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn change(record: &ChangeRecord, sealer: &Sealer) -> Entry {
 /// own row stands what is true `now`.
 pub(super) fn hello(version: i64, replica_id: &str, others: &[Replica], now: DateTime<Utc>) -> Bytes {
     let mut replicas: Vec<Seen<'_>> = others.iter().filter(|other| other.id != replica_id).map(Seen::from).collect();
-    let seen_at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let seen_at = rfc3339(now);
     replicas.push(Seen { id: replica_id, version, seen_at });
     replicas.sort_unstable_by_key(|replica| replica.id);
     text(&Hello { kind: "hello", version, replica_id, replicas })

@@ -1,11 +1,12 @@
 //! The shapes of the admin API's answers.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::schemas;
+pub(super) use crate::config::rfc3339 as time;
 use crate::config::{Credential, PlainKey, ProviderParams, ProviderRecord, Sealer, Snapshot};
 use crate::store;
 
@@ -201,11 +202,6 @@ impl From<&store::Replica> for Replica {
     fn from(replica: &store::Replica) -> Self {
         Self { id: replica.id.clone(), version: replica.version, seen_at: time(replica.seen_at) }
     }
-}
-
-/// RFC 3339 in UTC with milliseconds.
-pub(super) fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 // === impl ProviderView ===

@@ -9,7 +9,7 @@ use actix::{
 use actix_web::web;
 use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
 use bytes::Bytes;
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use crate::actors::feed::{Answer, Deliver, Ending, ReadPage, Subscribe, Subscrip
 use crate::actors::{AskError, ask};
 use crate::api::admin::auth::is_admin_key;
 use crate::api::{Phase, Shared};
+use crate::config::rfc3339;
 
 /// Deliveries that may wait for a client that does not read. Nothing runs here while it does not:
 /// actix-web asks for more only when what was written before is on its way.
@@ -190,7 +191,7 @@ impl Session {
         } else if self.heard.elapsed() >= self.shared.feed.pong_within {
             self.close(Close::Silent, scene);
         } else if self.is_admitted {
-            let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+            let at = rfc3339(Utc::now());
             self.say(json!({"type": "ping", "at": at}).to_string().into(), scene);
         }
     }
