@@ -29,6 +29,14 @@ pub struct Telemetry {
     pub ttft: HistogramVec,
     /// Output tokens per second of a stream, after its first one.
     pub tokens_per_second: HistogramVec,
+    /// Attempts at providers, by what became of them.
+    pub upstream_attempts: IntCounterVec,
+    /// Attempts after which another provider was tried, by why.
+    pub failovers: IntCounterVec,
+    /// Streams, by how they ended.
+    pub streams: IntCounterVec,
+    /// Requests whose client left before their end.
+    pub client_disconnects: IntCounter,
     /// Messages and rows that a full queue refused.
     pub mailbox_dropped: IntCounterVec,
     /// Fields of requests that a provider's protocol could not take.
@@ -74,6 +82,21 @@ impl Telemetry {
                 &SPEED,
                 &stream,
             )?,
+            upstream_attempts: counter(
+                "upstream_attempts_total",
+                "Attempts at providers by what became of them",
+                &["provider", "outcome"],
+            )?,
+            failovers: counter(
+                "failovers_total",
+                "Attempts after which another provider was tried",
+                &["provider", "reason"],
+            )?,
+            streams: counter("streams_total", "Streams by how they ended", &["endpoint", "provider", "outcome"])?,
+            client_disconnects: IntCounter::new(
+                full("client_disconnects_total"),
+                "Requests whose client left before their end",
+            )?,
             mailbox_dropped: counter(
                 "mailbox_dropped_total",
                 "Messages and rows that a full queue refused",
@@ -106,6 +129,10 @@ impl Telemetry {
         self.registry.register(Box::new(self.tokens.clone()))?;
         self.registry.register(Box::new(self.ttft.clone()))?;
         self.registry.register(Box::new(self.tokens_per_second.clone()))?;
+        self.registry.register(Box::new(self.upstream_attempts.clone()))?;
+        self.registry.register(Box::new(self.failovers.clone()))?;
+        self.registry.register(Box::new(self.streams.clone()))?;
+        self.registry.register(Box::new(self.client_disconnects.clone()))?;
         self.registry.register(Box::new(self.mailbox_dropped.clone()))?;
         self.registry.register(Box::new(self.dropped_fields.clone()))?;
         self.registry.register(Box::new(self.config_version.clone()))?;

@@ -1,5 +1,6 @@
 //! Generation requests: from the socket to the proxy and back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -30,7 +31,7 @@ pub(super) struct Edge<'e> {
     /// What all workers share.
     pub shared: &'e Shared,
     /// This worker's way to the providers.
-    pub proxy: &'e Proxy,
+    pub proxy: &'e Arc<Proxy>,
 }
 
 /// Answers a request whose endpoint `detect` tells from its body; errors before that have the
@@ -66,12 +67,12 @@ pub(super) async fn answer(
         strict: extract::strict(request.headers(), shared.settings.strict_translation),
     };
     let served = match endpoint.operation {
-        Operation::CountTokens => proxy.count_tokens(&call, body, finish).await,
-        _ => proxy.serve(&call, body, finish).await,
+        Operation::CountTokens => proxy.count_tokens(call, body, finish).await,
+        _ => proxy.serve(call, body, finish).await,
     };
     let response = match served {
         Ok(answer) => reply::to_http(answer),
-        Err((failure, finish)) => reply::failure(endpoint, &failure, finish),
+        Err(unanswered) => reply::failure(endpoint, &unanswered.failure, unanswered.finish),
     };
     end(response, endpoint, decision)
 }

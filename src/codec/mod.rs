@@ -24,6 +24,9 @@ use bytes::{Bytes, BytesMut};
 use crate::chat::{ChatEvent, ChatRequest, ChatResponse, ClientSide, Failure, Operation, Protocol, Target};
 use crate::sse::Frame;
 
+/// A comment (HTML standard, 9.2.6), which every reader of server-sent events skips.
+pub const KEEPALIVE: &[u8] = b": keepalive\n\n";
+
 /// What an encoder of answers must know of the exchange that it belongs to.
 #[derive(Debug, Clone)]
 pub struct Exchange {
@@ -109,7 +112,9 @@ pub trait StreamEncoder {
     /// success.
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut);
     /// What keeps a silent stream alive at this point: a comment, or the protocol's own ping.
-    fn keepalive(&self) -> &'static [u8];
+    fn keepalive(&self) -> &'static [u8] {
+        KEEPALIVE
+    }
 }
 
 /// A full protocol.

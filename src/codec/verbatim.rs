@@ -87,6 +87,10 @@ pub trait VerbatimStream {
     /// Ends a stream that has begun with an error, in the protocol's way, without any sign of
     /// success.
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut);
+    /// What keeps a silent stream alive at this point: a comment, or the protocol's own ping.
+    fn keepalive(&self) -> &'static [u8] {
+        super::KEEPALIVE
+    }
 }
 
 /// Writes a frame with its data edited; all other bytes stay as they came.

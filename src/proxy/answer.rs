@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::clock::Limits;
 use super::open::OpenStream;
-use super::transcode::Limits;
 use crate::chat::{Failure, Usage};
 
 /// Headers beside those of framing and content type.

@@ -11,13 +11,14 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Caller;
+use super::ending::Ending;
 use super::fields::field_label;
-use super::outcome::{category, outcome_of};
+use super::outcome::{CANCELLED, attempt_label, category, outcome_of};
 use super::timings::{Stage, Timings};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::provider_pool::{Outcome, ReportOutcome};
 use crate::actors::{Handles, tell};
-use crate::chat::{Failure, Usage};
+use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Provider, Snapshot};
 use crate::store::RequestLog;
 use crate::telemetry::IntGauge;
@@ -61,18 +62,6 @@ pub struct Opening {
     pub request_id: String,
 }
 
-/// How a request ends.
-pub(super) enum Ending<'f> {
-    /// With this status.
-    Complete(u16),
-    /// With a failure, told as an HTTP error.
-    Refused(&'f Failure),
-    /// With a failure, told within a stream that had begun with status 200.
-    Broken(&'f Failure),
-    /// The client left.
-    Cancelled,
-}
-
 /// The record of a request while it runs.
 pub struct Finish {
     reporter: Arc<Reporter>,
@@ -97,6 +86,8 @@ struct Facts {
     provider: Option<Arc<Provider>>,
     streaming: bool,
     attempts: i32,
+    /// The provider of the last failed attempt and what became of it.
+    left: Option<(Arc<str>, &'static str)>,
     first_content: Option<Duration>,
     /// Our own time until then; while a stream runs all of it is waiting.
     gateway: Option<Duration>,
@@ -112,6 +103,8 @@ struct Facts {
 struct Attempt {
     provider: Arc<Provider>,
     started: Instant,
+    /// When the head of its answer came.
+    head_at: Option<tokio::time::Instant>,
     /// Given back when the attempt has ended.
     _probe: Option<OwnedSemaphorePermit>,
 }
@@ -181,22 +174,35 @@ impl Finish {
     }
 
     pub(super) fn attempt(&mut self, candidate: &Candidate, probe: Option<OwnedSemaphorePermit>, dropped: &[String]) {
+        if let Some((provider, reason)) = self.facts.left.take() {
+            self.reporter.handles.telemetry.failovers.with_label_values(&[&provider, reason]).inc();
+        }
         self.facts.dropped = dropped.to_vec();
         self.facts.attempts += 1;
         self.facts.mapped = Some(Arc::clone(&candidate.mapped_model));
         self.facts.provider = Some(Arc::clone(&candidate.provider));
         let provider = Arc::clone(&candidate.provider);
-        self.attempt = Some(Attempt { provider, started: Instant::now(), _probe: probe });
+        self.attempt = Some(Attempt { provider, started: Instant::now(), head_at: None, _probe: probe });
+    }
+
+    /// When the head of the running attempt's answer came, if it did.
+    pub(super) const fn head_came(&mut self, at: Option<tokio::time::Instant>) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.head_at = at;
+        }
     }
 
     /// The running attempt has failed; the request may go on with another.
     pub(super) fn attempt_failed(&mut self, failure: &Failure) {
+        let label = attempt_label(failure);
         if let Some(attempt) = &self.attempt {
             let (provider, kind) = (&*attempt.provider.key, category(failure.kind));
             let (request_id, status) = (self.opening.request_id.as_str(), failure.status());
             log::warn!(request_id, provider, kind, status; "attempt failed");
+            self.timings.failed(provider, label, attempt.started.elapsed());
+            self.facts.left = Some((Arc::clone(&attempt.provider.key), label));
         }
-        self.report(outcome_of(failure));
+        self.report(outcome_of(failure), label);
     }
 
     pub(super) fn first_content(&mut self) {
@@ -262,44 +268,52 @@ impl Finish {
             return;
         }
         match &ending {
-            Ending::Complete(_) => self.report(Outcome::Success),
-            Ending::Broken(failure) => self.attempt_failed(failure),
-            // Cut off while the provider was waited for.
-            Ending::Refused(_) | Ending::Cancelled => {
-                if self.attempt.take().is_some() {
+            Ending::Complete(_) => self.report(Outcome::Success, "success"),
+            Ending::Broken(failure) if failure.kind != FailureKind::ShuttingDown => self.attempt_failed(failure),
+            // Cut off while the provider was waited for, which says nothing about it.
+            Ending::Broken(_) | Ending::Refused(_) | Ending::Cancelled => {
+                if self.attempt.is_some() {
                     self.timings.lap(Stage::Upstream);
+                    self.report(Outcome::Neutral, CANCELLED);
                 }
             }
         }
         self.active.dec();
         let took = self.started.elapsed();
-        self.count(ending.status(), took);
+        self.count(&ending, took);
         self.log(&ending, took);
     }
 
     /// Tells the pool what the running attempt proved.
-    fn report(&mut self, outcome: Outcome) {
+    fn report(&mut self, outcome: Outcome, label: &str) {
         let Some(Attempt { provider, started, .. }) = self.attempt.take() else {
             return;
         };
         let handles = &self.reporter.handles;
+        handles.telemetry.upstream_attempts.with_label_values(&[&*provider.key, label]).inc();
         let report = ReportOutcome { provider: provider.id, outcome, started };
         tell(&handles.provider_pool.load(), report, "provider_pool", &handles.telemetry);
     }
 
-    fn count(&self, status: u16, took: Duration) {
+    fn count(&self, ending: &Ending<'_>, took: Duration) {
         let (facts, opening) = (&self.facts, &self.opening);
         let telemetry = &self.reporter.handles.telemetry;
         let model = facts.model_label.as_deref().unwrap_or("unknown");
         let provider = facts.provider.as_ref().map_or("none", |provider| &*provider.key);
         let name = facts.caller.as_ref().map_or("unknown", Caller::name);
         let (method, path, client) = (opening.method, opening.path, opening.client);
-        let status = status.to_string();
+        let status = ending.status().to_string();
         telemetry.requests.with_label_values(&[method, path, model, provider, &status, name, client]).inc();
         telemetry
             .request_duration
             .with_label_values(&[method, path, model, provider, name, client])
             .observe(took.as_secs_f64());
+        if facts.streaming {
+            telemetry.streams.with_label_values(&[path, provider, ending.outcome()]).inc();
+        }
+        if matches!(ending, Ending::Cancelled) {
+            telemetry.client_disconnects.inc();
+        }
         for field in &facts.dropped {
             let provider_protocol = facts.provider.as_ref().map_or("none", |provider| provider.kind.protocol().name());
             let labels = [opening.protocol, provider_protocol, field_label(field)];
@@ -379,46 +393,6 @@ impl Finish {
 impl Drop for Finish {
     fn drop(&mut self) {
         self.end(Ending::Cancelled);
-    }
-}
-
-impl Ending<'_> {
-    fn status(&self) -> u16 {
-        match self {
-            Self::Complete(status) => *status,
-            Self::Refused(failure) => failure.status(),
-            // What the client saw: the head of the stream.
-            Self::Broken(_) => 200,
-            Self::Cancelled => 499,
-        }
-    }
-
-    const fn outcome(&self) -> &'static str {
-        match self {
-            Self::Complete(_) => "complete",
-            Self::Refused(_) | Self::Broken(_) => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    const fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Refused(failure) | Self::Broken(failure) => Some(failure),
-            Self::Complete(_) | Self::Cancelled => None,
-        }
-    }
-
-    fn category(&self) -> Option<&'static str> {
-        match self {
-            Self::Cancelled => Some("client_cancelled"),
-            _ => self.failure().map(|failure| category(failure.kind)),
-        }
-    }
-
-    /// Requests that the rate limit refused are counted, not stored: a flood of them must not
-    /// become a flood of rows.
-    fn is_logged(&self) -> bool {
-        self.failure().is_none_or(|failure| failure.kind != crate::chat::FailureKind::RateLimited)
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod admit;
 mod answer;
-mod attempt;
+mod attempts;
 mod call;
+mod clock;
 mod count;
 mod count_usage;
+mod ending;
 mod explain;
 mod fields;
 mod finish;
@@ -15,6 +17,7 @@ mod prepare;
 mod reply;
 mod route;
 mod send;
+mod stream;
 mod timings;
 mod transcode;
 mod translate;
@@ -25,14 +28,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::admit::{model_name, refusal, throttle};
+use self::attempts::Attempts;
 pub use self::call::{Call, Caller, Endpoint};
 pub use self::explain::{Assessed, Exclusion, Explanation, Question, Verdict, Views, explain};
 pub use self::finish::{Finish, Opening, Reporter};
 pub use self::outcome::shutting_down;
 use self::prepare::Request;
-pub use self::reply::{Reply, ReplyBody, failure_reply};
+pub use self::reply::{Reply, ReplyBody, Unanswered, failure_reply};
+pub use self::stream::Streamed;
 pub use self::timings::Stage;
-pub use self::transcode::Transcode;
 use crate::actors::Handles;
 use crate::chat::Failure;
 use crate::codec::Peek;
@@ -55,36 +59,23 @@ impl Proxy {
     ///
     /// # Errors
     /// The failure to tell the client, and the record of the request, still open.
-    pub async fn serve(&self, call: &Call, body: Bytes, mut finish: Finish) -> Result<Reply, (Failure, Finish)> {
-        let reporter = finish.reporter();
-        let sent = tokio::select! {
-            sent = self.route_and_send(call, body, &mut finish) => sent,
-            () = reporter.cut() => Err(outcome::shutting_down().into()),
-        };
-        match sent {
-            Ok(answer) => Ok(reply::build(answer, finish)),
-            Err(failed) => match failed.body {
-                Some(body) => {
-                    let refusal = answer::Answer::Refusal { headers: failed.headers, body, failure: failed.failure };
-                    Ok(reply::build(refusal, finish))
-                }
-                None => {
-                    finish.passed_on(failed.headers);
-                    Err((failed.failure, finish))
-                }
-            },
-        }
-    }
-
-    async fn route_and_send(
-        &self,
-        call: &Call,
+    pub async fn serve(
+        self: &Arc<Self>,
+        call: Call,
         body: Bytes,
-        finish: &mut Finish,
-    ) -> Result<answer::Answer, answer::Failed> {
-        let (peek, candidates) = self.route(call, &body, finish)?;
-        let request = Request::new(call, body, peek);
-        attempt::first_answer(self, &request, &candidates, finish).await
+        mut finish: Finish,
+    ) -> Result<Reply, Box<Unanswered>> {
+        let (peek, candidates) = match self.route(&call, &body, &mut finish) {
+            Ok(found) => found,
+            Err(failure) => return Err(Box::new(Unanswered { failure, finish })),
+        };
+        let mut attempts = Attempts::new(self, Request::new(call, body, peek), candidates, finish);
+        let patience = self.settings.sse_keepalive.filter(|_| attempts.request().is_streamed());
+        match (reply::within(patience, attempts.answer()).await, patience) {
+            (None, interval) => Ok(reply::waiting(attempts, interval.unwrap_or_default())),
+            (Some(Ok(answer)), _) => Ok(reply::build(answer, attempts.into_finish())),
+            (Some(Err(failed)), _) => reply::refused(failed, attempts.into_finish()),
+        }
     }
 
     /// Reads what routing must know and finds the providers that may be asked.

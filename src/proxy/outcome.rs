@@ -19,6 +19,26 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
     }
 }
 
+/// What becomes of an attempt that nobody waits for any more, as metrics call it.
+pub(super) const CANCELLED: &str = "cancelled";
+
+/// What became of a failed attempt, as metrics call it.
+pub(super) const fn attempt_label(failure: &Failure) -> &'static str {
+    match failure.kind {
+        FailureKind::Upstream(401 | 403) => "auth",
+        FailureKind::Upstream(408) => "408",
+        FailureKind::Upstream(429) => "429",
+        FailureKind::Upstream(500..) => "5xx",
+        FailureKind::Upstream(_) => "4xx",
+        FailureKind::UpstreamConnect => "connect",
+        FailureKind::UpstreamStream => "stream_error",
+        FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",
+        FailureKind::TtftTimeout => "ttft_timeout",
+        // Whatever else an attempt can come to is an answer that we cannot use.
+        _ => "invalid_response",
+    }
+}
+
 /// Whether another provider may do better. A client's fault would meet the same answer there.
 pub(super) fn may_fail_over(failure: &Failure) -> bool {
     match failure.kind {

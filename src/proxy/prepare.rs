@@ -11,9 +11,9 @@ use crate::codec::{self, Exchange, Peek};
 use crate::config::{Candidate, ProviderKind};
 
 /// A request on its way.
-pub(super) struct Request<'r> {
+pub(super) struct Request {
     /// Who asks where.
-    pub call: &'r Call,
+    pub call: Call,
     /// The body as it came.
     pub body: Bytes,
     /// What routing read of it.
@@ -52,8 +52,8 @@ pub(super) struct Translated {
     pub exchange: Exchange,
 }
 
-impl<'r> Request<'r> {
-    pub(super) const fn new(call: &'r Call, body: Bytes, peek: Peek) -> Self {
+impl Request {
+    pub(super) const fn new(call: Call, body: Bytes, peek: Peek) -> Self {
         Self { call, body, peek, chat: OnceCell::new() }
     }
 
@@ -64,6 +64,12 @@ impl<'r> Request<'r> {
     pub(super) fn chat(&self) -> Result<&Arc<ChatRequest>, Failure> {
         let decode = || self.call.endpoint.client()?.decode_request(&self.body).map(Arc::new);
         self.chat.get_or_init(decode).as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether the answer is a stream.
+    pub(super) fn is_streamed(&self) -> bool {
+        let streams = matches!(self.call.endpoint.operation, Operation::Generate | Operation::Completions);
+        self.peek.stream && streams
     }
 
     /// Whether this candidate gets the client's own body.

@@ -1,9 +1,16 @@
 //! What goes back to the client.
 
-use bytes::Bytes;
+use std::time::Duration;
 
-use super::answer::Answer;
-use super::finish::{Ending, Finish};
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::Finish;
+use super::Stage;
+use super::answer::{Answer, Failed};
+use super::attempts::Attempts;
+use super::ending::Ending;
+use super::stream::Streamed;
 use super::transcode::Transcode;
 use crate::chat::Failure;
 
@@ -22,7 +29,15 @@ pub enum ReplyBody {
     /// A JSON document.
     Whole(Bytes),
     /// Server-sent events.
-    Stream(Box<Transcode>),
+    Stream(Streamed),
+}
+
+/// A request that nobody answered.
+pub struct Unanswered {
+    /// What to tell the client.
+    pub failure: Failure,
+    /// The record of the request, still open.
+    pub finish: Finish,
 }
 
 /// The reply of an answered request. Whole answers end the record here, streams at their end.
@@ -39,7 +54,7 @@ pub(super) fn build(answer: Answer, mut finish: Finish) -> Reply {
             finish.passed_on(headers);
             let headers = common_headers(&mut finish);
             let stream = Transcode::new(*stream, limits, finish);
-            Reply { status: 200, headers, body: ReplyBody::Stream(Box::new(stream)) }
+            Reply { status: 200, headers, body: ReplyBody::Stream(Streamed::running(stream)) }
         }
         Answer::Refusal { headers, body, failure } => {
             finish.passed_on(headers);
@@ -48,6 +63,38 @@ pub(super) fn build(answer: Answer, mut finish: Finish) -> Reply {
             finish.end(Ending::Refused(&failure));
             Reply { status: failure.status(), headers, body: ReplyBody::Whole(body) }
         }
+    }
+}
+
+/// The reply to a request that nobody answered.
+///
+/// # Errors
+/// The failure to tell, and the record, unless the provider's own error body can be sent.
+pub(super) fn refused(failed: Failed, mut finish: Finish) -> Result<Reply, Box<Unanswered>> {
+    let Failed { failure, headers, body } = failed;
+    match body {
+        Some(body) => Ok(build(Answer::Refusal { headers, body, failure }, finish)),
+        None => {
+            finish.passed_on(headers);
+            Err(Box::new(Unanswered { failure, finish }))
+        }
+    }
+}
+
+/// The reply to a streamed request that nobody has answered in a keepalive interval: a head that
+/// tells of the attempt under way, then comments until somebody does.
+pub(super) fn waiting(mut attempts: Attempts, interval: Duration) -> Reply {
+    let finish = attempts.finish();
+    finish.lap(Stage::Upstream);
+    let headers = common_headers(finish);
+    Reply { status: 200, headers, body: ReplyBody::Stream(Streamed::waiting(attempts, interval)) }
+}
+
+/// What `work` comes to, unless it takes longer than `patience`.
+pub(super) async fn within<T>(patience: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
+    match patience {
+        Some(patience) => timeout(patience, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

@@ -1,5 +1,7 @@
 //! One attempt at one candidate.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +9,10 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Failed, Headers, after};
+use super::clock::Limits;
 use super::count_usage::Counter;
 use super::prepare::{Prepared, Request, Translated};
-use super::transcode::{Limits, Pipe};
+use super::transcode::Pipe;
 use super::{Proxy, open, translate, verbatim};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::{self, UpstreamCodec};
@@ -19,21 +22,31 @@ use crate::upstream::{
 };
 
 /// What one attempt works with.
-struct Attempt<'a> {
-    proxy: &'a Proxy,
-    request: &'a Request<'a>,
-    candidate: &'a Candidate,
+struct Attempt {
+    proxy: Arc<Proxy>,
+    request: Rc<Request>,
+    candidate: Candidate,
     upstream: &'static dyn UpstreamCodec,
+    /// When the head of the answer came.
+    head_at: Cell<Option<Instant>>,
+}
+
+/// How an attempt ended.
+pub(super) struct Sent {
+    /// What it brought.
+    pub result: Result<Answer, Failed>,
+    /// When the head of the answer came, if it did.
+    pub head_at: Option<Instant>,
 }
 
 /// Sends the prepared request and waits for the answer, for a stream to its first content.
 pub(super) async fn send(
-    proxy: &Proxy,
-    request: &Request<'_>,
-    candidate: &Candidate,
+    proxy: Arc<Proxy>,
+    request: Rc<Request>,
+    candidate: Candidate,
     prepared: Prepared,
     deadline: Option<Instant>,
-) -> Result<Answer, Failed> {
+) -> Sent {
     let (own, settings) = (&candidate.provider.params.timeouts, &proxy.settings.timeouts);
     let stream = request.peek.stream;
     let first = if stream {
@@ -41,25 +54,40 @@ pub(super) async fn send(
     } else {
         own.request.filter(|time| !time.is_zero())
     };
-    let deadline = deadline.into_iter().chain(after(first)).min();
-    let total = or_default(own.stream_total, settings.stream_total);
-    let limits = Limits { idle: or_default(own.stream_idle, settings.stream_idle), total_until: after(total) };
-    let upstream = codec::upstream(candidate.provider.kind.protocol());
-    let attempt = Attempt { proxy, request, candidate, upstream };
-    let answer = attempt.answer(prepared, limits);
-    let Some(deadline) = deadline else {
-        return answer.await;
+    let total_until = after(or_default(own.stream_total, settings.stream_total).filter(|_| stream));
+    let deadline = deadline.into_iter().chain(after(first)).chain(total_until).min();
+    let limits = Limits {
+        idle: or_default(own.stream_idle, settings.stream_idle),
+        total_until,
+        keepalive: proxy.settings.sse_keepalive,
     };
-    timeout_at(deadline, answer).await.unwrap_or_else(|_elapsed| {
-        let kind = if stream { FailureKind::TtftTimeout } else { FailureKind::UpstreamTimeout };
-        let message = format!("the provider {} did not answer in time", candidate.provider.key);
-        Err(Failure::new(kind, message).into())
-    })
+    let upstream = codec::upstream(candidate.provider.kind.protocol());
+    let attempt = Attempt { proxy, request, candidate, upstream, head_at: Cell::new(None) };
+    let answer = attempt.answer(prepared, limits);
+    let result = match deadline {
+        Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_elapsed| {
+            let is_total = total_until == Some(deadline);
+            Err(attempt.late(is_total).into())
+        }),
+        None => answer.await,
+    };
+    Sent { result, head_at: attempt.head_at.get() }
 }
 
-impl Attempt<'_> {
+impl Attempt {
+    /// The failure of an attempt that had no answer when its time was over.
+    fn late(&self, is_total: bool) -> Failure {
+        let kind = match self.request.peek.stream {
+            true if is_total => FailureKind::StreamTotalTimeout,
+            true => FailureKind::TtftTimeout,
+            false => FailureKind::UpstreamTimeout,
+        };
+        Failure::new(kind, format!("the provider {} did not answer in time", self.candidate.provider.key))
+    }
+
     async fn answer(&self, prepared: Prepared, limits: Limits) -> Result<Answer, Failed> {
         let response = self.connect_and_send(&prepared).await?;
+        self.head_at.set(Some(Instant::now()));
         let headers = passed_on(&response.head);
         if response.head.status >= 300 {
             return Err(self.refused(response, headers, matches!(prepared, Prepared::Verbatim(_))).await);
@@ -75,7 +103,7 @@ impl Attempt<'_> {
                 let answer = verbatim.forward_response(&body, &self.request.peek.model);
                 let answer = answer.map_err(|failure| self.hide(failure))?;
                 let usage = match answer.usage {
-                    None => verbatim::estimate(self.request, self.candidate, &self.proxy.handles, &body).await,
+                    None => verbatim::estimate(&self.request, &self.candidate, &self.proxy.handles, &body).await,
                     usage => usage,
                 };
                 let headers = estimated(headers, usage);
@@ -100,7 +128,7 @@ impl Attempt<'_> {
 
     fn pipe(&self, prepared: &Prepared) -> Result<Box<dyn Pipe>, Failure> {
         match prepared {
-            Prepared::Verbatim(_) => Ok(verbatim::pipe(self.request, self.candidate, &self.proxy.handles)),
+            Prepared::Verbatim(_) => Ok(verbatim::pipe(&self.request, &self.candidate, &self.proxy.handles)),
             Prepared::Translated(translated) => {
                 let counted = (&self.proxy.handles, &*self.candidate.mapped_model);
                 Ok(translate::pipe(translated, self.upstream, self.request.call.endpoint.client()?, counted))
@@ -123,8 +151,8 @@ impl Attempt<'_> {
     }
 
     async fn connect_and_send(&self, prepared: &Prepared) -> Result<UpstreamResponse, Failure> {
-        let (provider, call) = (&*self.candidate.provider, self.request.call);
-        let operation = self.request.operation(self.candidate);
+        let (provider, call) = (&*self.candidate.provider, &self.request.call);
+        let operation = self.request.operation(&self.candidate);
         let mut url = endpoint_url(provider, operation, &self.candidate.mapped_model).ok_or_else(|| {
             let message = format!("the provider {} cannot answer this kind of request", provider.key);
             Failure::new(FailureKind::UnsupportedOperation, message)

@@ -31,11 +31,13 @@ const NAMES: [Option<&str>; 7] =
 pub(super) struct Timings {
     last: Instant,
     laps: [Duration; 7],
+    /// Failed attempts, as entries of the header.
+    failed: Vec<String>,
 }
 
 impl Timings {
     pub(super) fn new() -> Self {
-        Self { last: Instant::now(), laps: [Duration::ZERO; 7] }
+        Self { last: Instant::now(), laps: [Duration::ZERO; 7], failed: Vec::new() }
     }
 
     /// Adds the time since the last lap to `stage`.
@@ -45,18 +47,25 @@ impl Timings {
         *self.slot(stage) += since;
     }
 
+    /// Notes an attempt that failed. `provider` is a provider's key, which needs no escaping.
+    pub(super) fn failed(&mut self, provider: &str, outcome: &str, took: Duration) {
+        let number = self.failed.len() + 1;
+        self.failed.push(format!("attempt{number};desc=\"{provider}: {outcome}\";dur={:.3}", milliseconds(took)));
+    }
+
     /// All time that was not spent waiting for the provider or the client.
     pub(super) fn gateway(&self, total: Duration) -> Duration {
         let [_, _, body, .., upstream] = self.laps;
         total.saturating_sub(body).saturating_sub(upstream)
     }
 
-    /// A `Server-Timing` header: milliseconds with three decimals.
+    /// A `Server-Timing` header: milliseconds with three decimals. Failed attempts follow, one by
+    /// one; their times are within that of `upstream`.
     pub(super) fn header(&self, total: Duration) -> String {
         let shown = NAMES.iter().zip(self.laps).filter_map(|(name, lap)| name.map(|name| (name, lap)));
         let all = shown.chain(std::iter::once(("gateway", self.gateway(total))));
-        let parts: Vec<String> =
-            all.map(|(name, time)| format!("{name};dur={:.3}", time.as_secs_f64() * 1000.0)).collect();
+        let stages = all.map(|(name, time)| format!("{name};dur={:.3}", milliseconds(time)));
+        let parts: Vec<String> = stages.chain(self.failed.iter().cloned()).collect();
         parts.join(", ")
     }
 
@@ -74,6 +83,10 @@ impl Timings {
     }
 }
 
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +100,15 @@ mod tests {
         let header = timings.header(Duration::from_millis(325));
         assert!(header.starts_with("auth;dur=1.500, limit;dur=0.000, parse;dur="), "{header}");
         assert!(header.ends_with("upstream;dur=300.000, gateway;dur=5.000"), "{header}");
+    }
+
+    #[test]
+    fn failed_attempts_follow_the_stages_in_their_order() {
+        let mut timings = Timings::new();
+        timings.failed("near", "429", Duration::from_millis(2));
+        timings.failed("far", "timeout", Duration::from_millis(1500));
+        let header = timings.header(Duration::from_secs(2));
+        let attempts = "attempt1;desc=\"near: 429\";dur=2.000, attempt2;desc=\"far: timeout\";dur=1500.000";
+        assert!(header.ends_with(attempts), "{header}");
     }
 }

@@ -2,19 +2,18 @@
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::Finish;
-use super::finish::{Ending, Reporter};
+use super::clock::{Clock, Limits, Tick};
+use super::ending::Ending;
 use super::open::{OpenStream, broken, too_large};
-use super::outcome::shutting_down;
-use crate::chat::{Failure, FailureKind, Usage};
+use crate::chat::{Failure, Usage};
 use crate::codec::Seen;
 use crate::sse::Frame;
 use crate::upstream::UpstreamBody;
@@ -41,6 +40,8 @@ pub(super) trait Pipe {
     }
     /// Ends the stream with an error in the client's protocol.
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut);
+    /// What keeps a silent stream alive at this point.
+    fn keepalive(&self) -> &'static [u8];
     /// Set once when the answer is complete but for its token counts, which the provider did
     /// not send.
     fn counting(&mut self) -> Option<Counting> {
@@ -55,15 +56,6 @@ pub(super) trait Pipe {
 /// Counts tokens off the event loop; `None` when they cannot be counted.
 pub(super) type Counting = Pin<Box<dyn Future<Output = Option<Usage>>>>;
 
-/// When a stream has taken too long.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Silence of the provider.
-    pub idle: Option<Duration>,
-    /// The whole stream.
-    pub total_until: Option<Instant>,
-}
-
 /// A streamed answer. Each item is what one piece of the provider's bytes became. Dropping it
 /// before its end closes the connection to the provider and records the request as cancelled.
 pub struct Transcode {
@@ -76,20 +68,11 @@ pub struct Transcode {
     closed: bool,
 }
 
-/// Timers that are set once and corrected when they fire, instead of at every event.
-struct Clock {
-    idle: Option<(Duration, Pin<Box<Sleep>>)>,
-    total: Option<Pin<Box<Sleep>>>,
-    last: Instant,
-    /// The end of the process.
-    cut: Pin<Box<dyn Future<Output = ()>>>,
-}
-
 impl Transcode {
     pub(super) fn new(stream: OpenStream, limits: Limits, mut finish: Finish) -> Self {
         finish.first_content();
         finish.usage(stream.usage);
-        let clock = Clock::new(limits, finish.reporter());
+        let clock = Clock::new(limits, &finish.reporter());
         let mut transcode = Self { stream, finish, clock, lingering: None, closed: false };
         // The piece that held the first content may hold more.
         let result = transcode.forward_frames();
@@ -224,14 +207,17 @@ impl Transcode {
         }
         let result = match Pin::new(&mut self.stream.body).poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.clock.last = Instant::now();
+                self.clock.heard();
                 self.read(&bytes)
             }
             Poll::Ready(Some(Err(error))) => Err(broken(&error)),
             Poll::Ready(None) => self.end_of_upstream(),
-            Poll::Pending => match self.clock.poll(cx) {
-                Poll::Ready(failure) => Err(failure),
-                Poll::Pending => return Poll::Pending,
+            Poll::Pending => match std::task::ready!(self.clock.poll(cx)) {
+                Tick::Failed(failure) => Err(failure),
+                Tick::Silent => {
+                    self.stream.out.extend_from_slice(self.stream.pipe.keepalive());
+                    return Poll::Ready(());
+                }
             },
         };
         self.settle(result);
@@ -245,6 +231,7 @@ impl Stream for Transcode {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if !self.stream.out.is_empty() {
+                self.clock.said();
                 return Poll::Ready(Some(Ok(self.stream.out.split().freeze())));
             }
             if self.closed {
@@ -252,39 +239,5 @@ impl Stream for Transcode {
             }
             std::task::ready!(self.step(cx));
         }
-    }
-}
-
-impl Clock {
-    fn new(limits: Limits, reporter: Arc<Reporter>) -> Self {
-        Self {
-            cut: Box::pin(async move { reporter.cut().await }),
-            idle: limits.idle.map(|idle| (idle, Box::pin(sleep(idle)))),
-            total: limits.total_until.map(|end| Box::pin(sleep_until(end))),
-            last: Instant::now(),
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        if self.cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(shutting_down());
-        }
-        if let Some(total) = &mut self.total
-            && total.as_mut().poll(cx).is_ready()
-        {
-            let message = "the stream took longer than it may";
-            return Poll::Ready(Failure::new(FailureKind::StreamTotalTimeout, message));
-        }
-        if let Some((idle, timer)) = &mut self.idle {
-            while timer.as_mut().poll(cx).is_ready() {
-                let due = self.last + *idle;
-                if due <= Instant::now() {
-                    let message = format!("the provider sent nothing for {} s", idle.as_secs_f64());
-                    return Poll::Ready(Failure::new(FailureKind::StreamIdleTimeout, message));
-                }
-                timer.as_mut().reset(due);
-            }
-        }
-        Poll::Pending
     }
 }

@@ -86,6 +86,10 @@ impl Pipe for Translate {
         self.encoder.fail(failure, out);
     }
 
+    fn keepalive(&self) -> &'static [u8] {
+        self.encoder.keepalive()
+    }
+
     fn counting(&mut self) -> Option<Counting> {
         self.held.as_ref()?;
         Some(self.counter.count())

@@ -32,7 +32,7 @@ struct Shadow {
 }
 
 /// A pipe that forwards frames as they are.
-pub(super) fn pipe(request: &Request<'_>, candidate: &Candidate, handles: &Handles) -> Box<dyn Pipe> {
+pub(super) fn pipe(request: &Request, candidate: &Candidate, handles: &Handles) -> Box<dyn Pipe> {
     let endpoint = request.call.endpoint;
     let stream = endpoint.verbatim().forward_stream(&request.peek, &request.call.request_id);
     let lingers = endpoint.protocol != Protocol::OpenAiChat;
@@ -40,7 +40,7 @@ pub(super) fn pipe(request: &Request<'_>, candidate: &Candidate, handles: &Handl
 }
 
 /// The known services send usage when they are asked to, as they are; of the others nobody knows.
-fn shadow(request: &Request<'_>, candidate: &Candidate, handles: &Handles) -> Option<Shadow> {
+fn shadow(request: &Request, candidate: &Candidate, handles: &Handles) -> Option<Shadow> {
     let provider = &candidate.provider;
     let may_lack = provider.kind == ProviderKind::Custom && request.call.endpoint.operation == Operation::Generate;
     let chat = may_lack.then(|| request.chat().ok().cloned()).flatten()?;
@@ -90,6 +90,10 @@ impl Pipe for Verbatim {
         self.stream.fail(failure, out);
     }
 
+    fn keepalive(&self) -> &'static [u8] {
+        self.stream.keepalive()
+    }
+
     fn counting(&mut self) -> Option<Counting> {
         let shadow = self.shadow.as_mut().filter(|shadow| shadow.is_due)?;
         shadow.is_due = false;
@@ -104,7 +108,7 @@ impl Pipe for Verbatim {
 /// The usage of a whole answer that a provider did not count; `None` when it cannot be read or
 /// counted.
 pub(super) async fn estimate(
-    request: &Request<'_>,
+    request: &Request,
     candidate: &Candidate,
     handles: &Handles,
     body: &[u8],

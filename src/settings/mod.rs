@@ -144,6 +144,8 @@ pub struct Settings {
     pub upstream_idle: Duration,
     /// Most providers that are tried for one request.
     pub max_attempts: usize,
+    /// How long a stream is silent before a sign of life is sent; `None`: none ever is.
+    pub sse_keepalive: Option<Duration>,
     /// Whether a request that would lose a field in translation is refused.
     pub strict_translation: bool,
     /// `max_tokens` of a translated Messages request that has no limit of its own.
@@ -182,6 +184,7 @@ impl Settings {
             upstream_max_response_bytes: read.whole("UPSTREAM_MAX_RESPONSE_BYTES", 67_108_864, 1..=usize::MAX),
             upstream_idle: read.seconds("UPSTREAM_IDLE_SECS", 90.0, 0.0).unwrap_or(Duration::ZERO),
             max_attempts: read.whole("MAX_ATTEMPTS", 3, 1..=100),
+            sse_keepalive: read.seconds("SSE_KEEPALIVE_SECS", 15.0, 0.0),
             strict_translation: read.flag("STRICT_TRANSLATION", false),
             anthropic_default_max_tokens: read.whole("ANTHROPIC_DEFAULT_MAX_TOKENS", 4096, 1..=10_000_000),
             provider_suffix: read.text("PROVIDER_SUFFIX"),

@@ -15,6 +15,7 @@ mod encryption;
 mod feed;
 mod history;
 mod hostile;
+mod keepalive;
 mod large_bodies;
 mod models;
 mod observability;

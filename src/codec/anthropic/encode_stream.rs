@@ -8,10 +8,10 @@ use super::response::{Answer, message_id, packed, stop_reason};
 use super::usage::Written;
 use super::wire::{Block, Input, WebCitation, call_id};
 use crate::chat::{BlockKind, ChatEvent, Citation, Delta, Failure, FinishReason, Opaque, Usage};
-use crate::codec::{Exchange, StreamEncoder};
+use crate::codec::{Exchange, KEEPALIVE, StreamEncoder};
 
-const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
-const COMMENT: &[u8] = b": keepalive\n\n";
+/// Keeps a silent message alive (Anthropic, "Streaming messages", ping events).
+pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\":\"ping\"}\n\n";
 
 /// Writes one streamed answer.
 pub(super) struct Encoder {
@@ -250,7 +250,7 @@ impl StreamEncoder for Encoder {
     fn keepalive(&self) -> &'static [u8] {
         match self.phase {
             Phase::Started => PING,
-            Phase::Waiting | Phase::Over => COMMENT,
+            Phase::Waiting | Phase::Over => KEEPALIVE,
         }
     }
 }
@@ -382,7 +382,7 @@ mod tests {
     fn a_failure_is_the_last_event_and_pings_come_only_while_the_message_is_open() {
         let mut encoder = Encoder::new(&exchange());
         let mut out = BytesMut::new();
-        assert_eq!(encoder.keepalive(), COMMENT);
+        assert_eq!(encoder.keepalive(), KEEPALIVE);
         encoder.encode(&ChatEvent::Started { id: None, usage: None }, &mut out);
         assert_eq!(encoder.keepalive(), PING);
         encoder.encode(&ChatEvent::Ping, &mut out);
@@ -392,6 +392,6 @@ mod tests {
         assert_eq!(named.len(), 2);
         let error = json!({"type":"timeout_error","message":"silent"});
         assert_eq!(named[1], ("error".to_owned(), json!({"type":"error","error":error,"request_id":"req-1"})));
-        assert_eq!(encoder.keepalive(), COMMENT);
+        assert_eq!(encoder.keepalive(), KEEPALIVE);
     }
 }

@@ -8,13 +8,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decode_stream::{cut_short, unreadable};
+use super::encode_stream::PING;
 use super::error;
 use super::usage::Counts;
 use super::wire::Str;
 use crate::chat::{Failure, FailureKind, PACKED_PREFIX};
 use crate::codec::json::{Edit, Members, quote, splice, unquote};
 use crate::codec::write_edited;
-use crate::codec::{Forwarded, Peek, Seen, VerbatimStream};
+use crate::codec::{Forwarded, KEEPALIVE, Peek, Seen, VerbatimStream};
 use crate::sse::{DONE, Frame};
 
 /// Reads what routing must know. `needs_max_tokens`: counting tokens does not.
@@ -301,6 +302,10 @@ impl VerbatimStream for Stream {
         out.extend_from_slice(&super::error::encode(failure, &self.request_id));
         out.extend_from_slice(b"\n\n");
         self.is_over = true;
+    }
+
+    fn keepalive(&self) -> &'static [u8] {
+        if self.has_content && !self.is_over { PING } else { KEEPALIVE }
     }
 }
 

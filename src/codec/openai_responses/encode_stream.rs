@@ -414,10 +414,6 @@ impl StreamEncoder for Encoder {
         };
         self.respond(&end, out);
     }
-
-    fn keepalive(&self) -> &'static [u8] {
-        b": keepalive\n\n"
-    }
 }
 
 fn whole<'e>(event: &mut Event<'e>, part: &'e Part) {

@@ -84,10 +84,6 @@ impl StreamEncoder for Encoder {
         self.over = true;
         write_failure(failure, out);
     }
-
-    fn keepalive(&self) -> &'static [u8] {
-        b": keepalive\n\n"
-    }
 }
 
 #[cfg(test)]
