@@ -43,6 +43,8 @@ pub enum FailureKind {
     UpstreamStream,
     /// The model is mapped, but every candidate is drained or unusable.
     NoProviderAvailable,
+    /// Every candidate runs as many attempts as it may.
+    ProviderSaturated,
     /// No configuration is loaded yet.
     NotReady,
     /// The process is going down.
@@ -99,6 +101,7 @@ impl FailureKind {
             Self::UpstreamInvalidResponse => told(502, SERVER, "upstream_invalid_response", API),
             Self::UpstreamStream => told(502, SERVER, "upstream_stream_error", API),
             Self::NoProviderAvailable => told(503, SERVER, "no_provider_available", OVERLOADED),
+            Self::ProviderSaturated => told(503, SERVER, "provider_saturated", OVERLOADED),
             Self::NotReady => told(503, SERVER, "not_ready", OVERLOADED),
             Self::ShuttingDown => told(503, SERVER, "shutting_down", OVERLOADED),
             Self::UpstreamTimeout => told(504, TIMEOUT, "upstream_timeout", TIMEOUT),

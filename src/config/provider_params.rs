@@ -27,6 +27,8 @@ pub struct ProviderParams {
     pub max_tokens_field: Option<String>,
     /// How reasoning is asked for.
     pub thinking_style: ThinkingStyle,
+    /// Attempts that each replica may have in flight here; `None` is no limit.
+    pub max_concurrency: Option<u32>,
 }
 
 /// Which `anthropic-beta` values of a client reach an Anthropic provider.
@@ -66,6 +68,7 @@ impl Default for ProviderParams {
             beta_policy: BetaPolicy::Passthrough,
             max_tokens_field: None,
             thinking_style: ThinkingStyle::Auto,
+            max_concurrency: None,
         }
     }
 }
@@ -150,11 +153,12 @@ impl ProviderParams {
             }
             // Checked here; it joins its policy when both have been read.
             "anthropic_beta_allowlist" => drop(strings(value)?),
-            // Used by the limit on running attempts.
-            "max_concurrency" if !value.is_null() && value.as_u64().is_none_or(|n| n == 0) => {
-                return Err("must be an integer >= 1 or null");
+            "max_concurrency" if value.is_null() => self.max_concurrency = None,
+            "max_concurrency" => {
+                let most = value.as_u64().filter(|most| *most > 0).ok_or("must be an integer >= 1 or null")?;
+                // More than can ever run is no limit in effect.
+                self.max_concurrency = Some(u32::try_from(most).unwrap_or(u32::MAX));
             }
-            "max_concurrency" => {}
             "max_tokens_field" => {
                 let field = text(value)?;
                 if !matches!(field, "max_completion_tokens" | "max_tokens") {

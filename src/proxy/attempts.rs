@@ -12,8 +12,8 @@ use super::outcome::{may_fail_over, shutting_down};
 use super::prepare::{Prepared, Request};
 use super::send::{Sent, send};
 use super::{Finish, Proxy, Stage, route};
-use crate::actors::provider_pool::Choice;
-use crate::chat::{Failure, FailureKind};
+use crate::actors::provider_pool::{Choice, Unchosen};
+use crate::chat::Failure;
 use crate::config::Candidate;
 
 /// The attempts of one request, one after the other. It may be asked again and again, also after
@@ -33,6 +33,8 @@ pub(super) struct Attempts {
     last: Option<Failed>,
     /// Why a candidate was passed over; the answer only when no candidate could be asked.
     untranslatable: Option<Failure>,
+    /// Why there was no next candidate.
+    unchosen: Unchosen,
     /// The end of the process.
     cut: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -52,6 +54,7 @@ impl Attempts {
             running: None,
             last: None,
             untranslatable: None,
+            unchosen: Unchosen::Nobody,
             cut: Box::pin(async move { reporter.cut().await }),
         }
     }
@@ -114,8 +117,13 @@ impl Attempts {
     fn next(&mut self) -> Option<Pin<Box<dyn Future<Output = Sent>>>> {
         while self.made < self.proxy.settings.max_attempts {
             let pool = self.proxy.handles.pool.load();
-            let (place, candidate, choice) = route::choose(&pool, &self.candidates, &self.tried)?;
-            let candidate = candidate.clone();
+            let (place, candidate, choice) = match route::choose(&pool, &self.candidates, &self.tried) {
+                Ok((place, candidate, choice)) => (place, candidate.clone(), choice),
+                Err(why) => {
+                    self.unchosen = why;
+                    return None;
+                }
+            };
             self.tried.push(place);
             match self.request.prepare(&self.proxy, &candidate) {
                 Ok(prepared) => return Some(self.start(candidate, prepared, choice)),
@@ -133,16 +141,15 @@ impl Attempts {
     ) -> Pin<Box<dyn Future<Output = Sent>>> {
         self.made += 1;
         self.finish.lap(Stage::Translate);
-        self.finish.attempt(&candidate, choice.probe, prepared.dropped());
+        self.finish.attempt(&candidate, choice.permit, prepared.dropped());
         let (proxy, request) = (Arc::clone(&self.proxy), Rc::clone(&self.request));
         Box::pin(send(proxy, request, candidate, prepared, self.deadline))
     }
 
     fn give_up(&mut self) -> Failed {
-        let nobody = || {
-            let message = format!("every provider of the model {:?} is drained or unusable", self.request.peek.model);
-            Failure::new(FailureKind::NoProviderAvailable, message).into()
-        };
-        self.last.take().or_else(|| self.untranslatable.take().map(Failed::from)).unwrap_or_else(nobody)
+        // One that is saturated might have carried what the others could not.
+        let untranslatable = self.untranslatable.take().filter(|_| self.unchosen == Unchosen::Nobody);
+        let nobody = || route::unchosen(self.unchosen, &self.request.peek.model);
+        self.last.take().unwrap_or_else(|| untranslatable.unwrap_or_else(nobody).into())
     }
 }

@@ -66,7 +66,7 @@ impl Proxy {
 const fn is_counted_here(failure: &Failure, others: &[Candidate]) -> bool {
     match failure.kind {
         FailureKind::Upstream(404 | 405) => true,
-        FailureKind::NoProviderAvailable => !others.is_empty(),
+        FailureKind::NoProviderAvailable | FailureKind::ProviderSaturated => !others.is_empty(),
         _ => false,
     }
 }

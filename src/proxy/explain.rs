@@ -8,8 +8,8 @@ use super::{Caller, admit, route};
 use crate::actors::provider_pool::{Admission, Bar, PoolView, Prospect};
 use crate::chat::{FailureKind, Operation, Protocol};
 use crate::config::{
-    Candidate, Credential, MatchKind, ModelMap, Provider, ProviderId, ProviderKind, ProviderRecord, SealState, Sealer,
-    Snapshot,
+    Candidate, Credential, MatchKind, ModelMap, Provider, ProviderId, ProviderKind, ProviderParams, ProviderRecord,
+    SealState, Sealer, Snapshot,
 };
 
 /// A request that is not sent.
@@ -76,6 +76,10 @@ pub struct Assessed<'v> {
     pub admission: Option<Admission>,
     /// The configured weight times what health leaves of it; 0 when it cannot be used.
     pub effective_weight: f64,
+    /// Attempts that this replica has running there.
+    pub in_flight: u32,
+    /// As many as it may have.
+    pub max_concurrency: Option<u32>,
     /// Its share of such requests, or why it gets none.
     pub prospect: Result<f64, Exclusion>,
 }
@@ -112,6 +116,8 @@ pub enum Exclusion {
     Cooldown,
     /// As many attempts as may probe it are under way.
     HalfOpenBusy,
+    /// It runs as many attempts as it may.
+    Saturated,
 }
 
 /// Tells what would become of a request.
@@ -150,6 +156,11 @@ pub fn explain<'v>(question: &Question, views: &Views<'v>) -> Explanation<'v> {
             same_protocol: ProviderKind::parse(&record.provider_type).is_some_and(|kind| kind.protocol() == *protocol),
             admission: views.pool.admission(ProviderId(record.id)),
             effective_weight: usable.map_or(0.0, |provider| views.pool.effective_weight(provider)),
+            in_flight: views.pool.in_flight(ProviderId(record.id)),
+            max_concurrency: usable.map_or_else(
+                || ProviderParams::compile(&record.provider_params).0.max_concurrency,
+                |provider| provider.params.max_concurrency,
+            ),
             prospect,
         }
     };
@@ -232,6 +243,7 @@ impl Exclusion {
             Self::BreakerOpen => "breaker_open",
             Self::Cooldown => "cooldown",
             Self::HalfOpenBusy => "half_open_busy",
+            Self::Saturated => "saturated",
         }
     }
 }
@@ -243,6 +255,7 @@ impl From<Bar> for Exclusion {
             Bar::Breaker => Self::BreakerOpen,
             Bar::Cooldown => Self::Cooldown,
             Bar::Busy => Self::HalfOpenBusy,
+            Bar::Saturated => Self::Saturated,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::Caller;
 use super::ending::Ending;
@@ -16,7 +16,7 @@ use super::fields::field_label;
 use super::outcome::{CANCELLED, attempt_label, category, outcome_of};
 use super::timings::{Stage, Timings};
 use crate::actors::metrics::RecordFinished;
-use crate::actors::provider_pool::{Outcome, ReportOutcome};
+use crate::actors::provider_pool::{Outcome, Permit, ReportOutcome};
 use crate::actors::{Handles, tell};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Provider, Snapshot};
@@ -102,11 +102,11 @@ struct Facts {
 /// The attempt that is running.
 struct Attempt {
     provider: Arc<Provider>,
-    started: Instant,
+    started: tokio::time::Instant,
     /// When the head of its answer came.
     head_at: Option<tokio::time::Instant>,
     /// Given back when the attempt has ended.
-    _probe: Option<OwnedSemaphorePermit>,
+    _permit: Permit,
 }
 
 impl Finish {
@@ -173,7 +173,7 @@ impl Finish {
         self.facts.model_label = label.map(str::to_owned);
     }
 
-    pub(super) fn attempt(&mut self, candidate: &Candidate, probe: Option<OwnedSemaphorePermit>, dropped: &[String]) {
+    pub(super) fn attempt(&mut self, candidate: &Candidate, permit: Permit, dropped: &[String]) {
         if let Some((provider, reason)) = self.facts.left.take() {
             self.reporter.handles.telemetry.failovers.with_label_values(&[&provider, reason]).inc();
         }
@@ -182,7 +182,8 @@ impl Finish {
         self.facts.mapped = Some(Arc::clone(&candidate.mapped_model));
         self.facts.provider = Some(Arc::clone(&candidate.provider));
         let provider = Arc::clone(&candidate.provider);
-        self.attempt = Some(Attempt { provider, started: Instant::now(), head_at: None, _probe: probe });
+        let started = tokio::time::Instant::now();
+        self.attempt = Some(Attempt { provider, started, head_at: None, _permit: permit });
     }
 
     /// When the head of the running attempt's answer came, if it did.

@@ -78,7 +78,7 @@ pub(super) const fn category(kind: FailureKind) -> &'static str {
         FailureKind::UpstreamStream => "stream_error",
         FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",
         FailureKind::TtftTimeout => "ttft_timeout",
-        FailureKind::NoProviderAvailable | FailureKind::ModelNotFound => "no_provider",
+        FailureKind::NoProviderAvailable | FailureKind::ProviderSaturated | FailureKind::ModelNotFound => "no_provider",
         FailureKind::Internal | FailureKind::NotReady | FailureKind::ShuttingDown => "internal_error",
         _ => "client_error",
     }

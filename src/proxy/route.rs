@@ -1,8 +1,9 @@
 //! Where a request may go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::actors::provider_pool::{Choice, PoolView};
+use crate::actors::provider_pool::{Choice, PoolView, Unchosen};
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::config::{Candidate, Snapshot};
 
@@ -44,14 +45,31 @@ pub(super) fn counts_tokens(candidate: &Candidate) -> bool {
 }
 
 /// The next candidate among those not yet tried, at random by effective weight.
+///
+/// # Errors
+/// When none is left that may run an attempt.
 pub(super) fn choose<'c>(
     pool: &PoolView,
     candidates: &'c [Candidate],
     tried: &[usize],
-) -> Option<(usize, &'c Candidate, Choice)> {
+) -> Result<(usize, &'c Candidate, Choice), Unchosen> {
     let left = candidates.iter().enumerate().filter(|(index, _)| !tried.contains(index));
     let (places, left): (Vec<usize>, Vec<&Candidate>) = left.unzip();
     let choice = pool.choose(&left, rand::random())?;
-    let place = *places.get(choice.index)?;
-    Some((place, left.get(choice.index)?, choice))
+    let place = places.get(choice.index).zip(left.get(choice.index));
+    place.map(|(place, candidate)| (*place, *candidate, choice)).ok_or(Unchosen::Nobody)
+}
+
+/// The failure when there was no choice, and no attempt before.
+pub(super) fn unchosen(why: Unchosen, model: &str) -> Failure {
+    match why {
+        Unchosen::Nobody => {
+            let message = format!("every provider of the model {model:?} is drained or unusable");
+            Failure::new(FailureKind::NoProviderAvailable, message)
+        }
+        Unchosen::Saturated => {
+            let message = format!("every provider of the model {model:?} runs as many requests as it may");
+            Failure::new(FailureKind::ProviderSaturated, message).with_retry_after(Duration::from_secs(1))
+        }
+    }
 }

@@ -1,17 +1,22 @@
 //! What is known about the health of each provider.
 
 mod health;
+mod permit;
+#[cfg(test)]
+mod tests;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, SpawnHandle};
+use tokio::time::Instant;
 
 use self::health::Health;
 pub use self::health::{Admission, Outcome, ShutReason};
-pub use self::view::{Bar, Choice, PoolView, Prospect};
+use self::permit::InFlight;
+pub use self::permit::Permit;
+pub use self::view::{Bar, Choice, PoolView, Prospect, Unchosen};
 use super::adopt::Adopt;
 use super::published::Publisher;
 use crate::config::{ProviderId, Snapshot};
@@ -39,29 +44,50 @@ pub struct ProviderPoolActor {
 /// The state itself, without a mailbox.
 struct Pool {
     policy: BreakerPolicy,
-    providers: HashMap<ProviderId, Member>,
+    /// Of every row, also of those that cannot be used.
+    members: HashMap<ProviderId, Member>,
+    /// Attempts at providers whose rows are gone. A rollback brings such a row back.
+    gone: HashMap<ProviderId, InFlight>,
 }
 
+#[derive(Default)]
 struct Member {
     key: Arc<str>,
     health: Health,
+    in_flight: InFlight,
 }
 
 // === impl Pool ===
 
 impl Pool {
-    /// Takes over `snapshot`. What is known of a provider outlives every change of its row.
+    /// A pool that knows only what runs, from the view of an actor before it.
+    fn new(policy: BreakerPolicy, before: &PoolView) -> Self {
+        Self { policy, members: HashMap::new(), gone: before.counters().collect() }
+    }
+
+    /// Takes over `snapshot`. What is known of a provider outlives every change of its row, but
+    /// one that is switched off begins anew when it returns; its running attempts still count.
     fn adopt(&mut self, snapshot: &Snapshot) {
-        let mut known = std::mem::take(&mut self.providers);
-        for provider in &snapshot.usable {
-            let health = known.remove(&provider.id).map(|member| member.health).unwrap_or_default();
-            let member = Member { key: Arc::clone(&provider.key), health };
-            self.providers.insert(provider.id, member);
+        let mut known = std::mem::take(&mut self.members);
+        let usable: HashSet<ProviderId> = snapshot.usable.iter().map(|provider| provider.id).collect();
+        for record in &snapshot.providers {
+            let id = ProviderId(record.id);
+            let mut member = known.remove(&id).unwrap_or_default();
+            member.key = Arc::from(record.provider_key.as_str());
+            if let Some(running) = self.gone.remove(&id) {
+                member.in_flight = running;
+            }
+            if !usable.contains(&id) {
+                member.health = Health::default();
+            }
+            self.members.insert(id, member);
         }
+        self.gone.extend(known.into_iter().map(|(id, member)| (id, member.in_flight)));
+        self.gone.retain(|_, in_flight| in_flight.is_shared());
     }
 
     fn report(&mut self, report: ReportOutcome, now: Instant) {
-        let Some(member) = self.providers.get_mut(&report.provider) else {
+        let Some(member) = self.members.get_mut(&report.provider) else {
             return;
         };
         if let Some(ejection) = member.health.on(report.outcome, report.started, now, &self.policy) {
@@ -72,19 +98,22 @@ impl Pool {
     }
 
     fn tick(&mut self, now: Instant) {
-        for member in self.providers.values_mut() {
+        for member in self.members.values_mut() {
             member.health.tick(now, &self.policy);
         }
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let deadlines = self.providers.values();
+        let deadlines = self.members.values();
         deadlines.filter_map(|member| member.health.next_deadline(now, &self.policy)).min()
     }
 
     fn view(&self, before: &PoolView, now: Instant) -> PoolView {
-        let admissions = self.providers.iter();
-        PoolView::new(before, admissions.map(|(id, member)| (*id, member.health.admission(now, &self.policy))))
+        let members = self.members.iter().map(|(id, member)| {
+            let admission = member.health.admission(now, &self.policy);
+            (*id, admission, member.in_flight.clone())
+        });
+        PoolView::new(before, members)
     }
 }
 
@@ -94,7 +123,7 @@ impl ProviderPoolActor {
     /// An actor that knows nothing bad of anybody.
     #[must_use]
     pub fn new(policy: BreakerPolicy, views: Publisher<PoolView>, snapshot: &Snapshot) -> Self {
-        let mut pool = Pool { policy, providers: HashMap::new() };
+        let mut pool = Pool::new(policy, &views.current());
         pool.adopt(snapshot);
         Self { pool, views, timer: None }
     }

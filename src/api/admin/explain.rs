@@ -2,11 +2,11 @@
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::auth::Admin;
@@ -90,10 +90,9 @@ struct RoutingCandidate {
     /// When a cooldown or an open circuit ends.
     #[schema(required, format = DateTime)]
     retry_at: Option<String>,
-    /// Always null: running attempts are not counted.
-    #[schema(required)]
-    in_flight: Option<u32>,
-    /// Always null: running attempts are not limited.
+    /// Attempts that this replica has running there, streams to their end.
+    in_flight: u32,
+    /// As many as each replica may have; null is unlimited.
     #[schema(required)]
     max_concurrency: Option<u32>,
     /// Whether it may be chosen. When all are shut, the best one is.
@@ -190,7 +189,7 @@ fn operation(field: &Field, protocol: Protocol) -> Result<Operation, FieldError>
 impl RoutingCandidate {
     /// `clocks` are read at the same time.
     fn new(candidate: Assessed<'_>, clocks: (DateTime<Utc>, Instant)) -> Self {
-        let Assessed { record, mapping, same_protocol, admission, effective_weight, prospect } = candidate;
+        let Assessed { record, mapping, admission, prospect, .. } = candidate;
         let kind = mapping.as_ref().map(|mapping| mapping.kind);
         let (mapping_key, mapped_model) = mapping.map(|mapping| (mapping.key, mapping.mapped_model)).unzip();
         let (admission, until) = circuit(admission);
@@ -199,16 +198,16 @@ impl RoutingCandidate {
             provider_key: record.provider_key.clone(),
             provider_type: record.provider_type.clone(),
             weight: record.weight,
-            effective_weight,
+            effective_weight: candidate.effective_weight,
             probability: prospect.unwrap_or_default(),
             mapping_key,
             r#match: kind.map(MatchKind::name),
             mapped_model,
-            same_protocol,
+            same_protocol: candidate.same_protocol,
             admission,
             retry_at: until.map(|until| time(on_the_wall(until, clocks))),
-            in_flight: None,
-            max_concurrency: None,
+            in_flight: candidate.in_flight,
+            max_concurrency: candidate.max_concurrency,
             eligible: prospect.is_ok(),
             excluded_because: prospect.err().map(Exclusion::name),
         }

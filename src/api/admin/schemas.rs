@@ -170,6 +170,7 @@ pub(super) fn exclusion() -> Object {
         "no_mapping",
         "unsupported_operation",
         "drained",
+        "saturated",
         "breaker_open",
         "cooldown",
         "half_open_busy",

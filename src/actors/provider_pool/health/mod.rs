@@ -3,7 +3,9 @@
 //! A pure machine. It reads no clock and starts no timer; whoever owns it passes the time, calls [`Health::tick`] at
 //! [`Health::next_deadline`] and publishes [`Health::admission`], which changes at no other moment than these calls.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 pub use self::outcome::{EjectionReason, Outcome};
 use self::outcome::{FailureClass, Run};

@@ -1,6 +1,8 @@
 //! The two parts of a weight that move: the multiplier and slow start.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{LONGEST, later, outcome::Outcome};
 use crate::settings::BreakerPolicy;

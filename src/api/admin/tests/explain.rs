@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Answer, Api};
 use crate::actors::ask;
@@ -33,7 +34,9 @@ fn field(answer: &Answer, name: &str) -> Vec<Value> {
 #[actix_web::test]
 async fn every_provider_is_explained_with_all_that_decides() {
     let api = Api::start().await;
-    api.provider(provider("a", "openai", 3)).await;
+    let mut limited = provider("a", "openai", 3);
+    limited["provider_params"] = json!({"max_concurrency": 4});
+    api.provider(limited).await;
     api.provider(provider("b", "claude", 1)).await;
     let off = api.provider(provider("off", "openai", 5)).await;
     api.patch(&format!("{off}/status"), json!({"is_enabled": false})).await.version();
@@ -47,7 +50,7 @@ async fn every_provider_is_explained_with_all_that_decides() {
         json!({
             "provider_id": 1, "provider_key": "a", "provider_type": "openai", "weight": 3, "effective_weight": 3.0,
             "probability": 0.75, "mapping_key": "m", "match": "exact", "mapped_model": "a-m", "same_protocol": true,
-            "admission": "closed", "retry_at": null, "in_flight": null, "max_concurrency": null, "eligible": true,
+            "admission": "closed", "retry_at": null, "in_flight": 0, "max_concurrency": 4, "eligible": true,
             "excluded_because": null,
         })
     );
