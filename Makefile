@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo build check test test-rust test-cluster test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
+.PHONY: help demo build check test test-rust test-cluster soak test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,16 @@ test-cluster: ## Three replicas under load with outages, at full size; prints wh
 	@tests/install-servers
 	@echo "compiling and running the cluster tests (the first time takes some minutes) ..."
 	CLUSTER_FULL=1 cargo test --release --locked --test cluster -- --nocapture --test-threads=1
+
+# What is told on the way is repeated at the end. `SOAK_SEED=...` repeats the choices of a run.
+PERCENT ?= 100
+soak: ## Long runs, half an hour: left streams, failing providers, restarts, time (SCENARIO=aborts PERCENT=10)
+	@tests/install-servers
+	@echo "compiling and running the long runs (the first time takes some minutes) ..."
+	@set -o pipefail; told=$$(mktemp); ended=0; \
+	SOAK_PERCENT=$(PERCENT) cargo test --release --locked --test soak -- --nocapture --test-threads=1 $(SCENARIO) \
+	  | tee $$told || ended=$$?; \
+	echo; grep -o 'soak: .*' $$told; rm -f $$told; exit $$ended
 
 test-sdk: ## The official SDKs against a real server
 	tests/sdk/run

@@ -1,25 +1,32 @@
 //! Composition: store, actors, HTTP server, graceful stop.
 
+mod drain;
+mod listener;
+mod socket;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Arbiter;
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, middleware, web};
 use tokio::sync::watch;
 
+use self::drain::Drain;
+use self::listener::Services;
 use crate::actors::metrics::Flush;
 use crate::actors::{self, Handles};
-use crate::api::{self, FeedTimings, Phase, Shared};
-use crate::proxy::{Proxy, Reporter};
+use crate::api::{FeedTimings, Newcomers, Phase, RequestSlots, Shared};
+use crate::proxy::Reporter;
 use crate::settings::Settings;
 use crate::store::{self, StoreError};
 use crate::telemetry::Telemetry;
-use crate::upstream::{Client, tls_config};
+use crate::upstream::tls_config;
 
 /// How long the last logs may take when the process ends.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the last counts of tokens may take: each is given up after 5 s.
+const COUNTED_WITHIN: Duration = Duration::from_secs(6);
 
 /// How long the last words of what is cut may take.
 const CUT_WITHIN: Duration = Duration::from_secs(5);
@@ -87,9 +94,15 @@ pub async fn bind(settings: Settings) -> Result<Bound, ServerError> {
         replica_id: settings.replica_id.clone(),
         log_requests: settings.request_log.enabled,
     });
-    let settings = Arc::new(settings);
-    let shared =
-        Arc::new(Shared { handles, settings, telemetry, reporter, phase: phases, feed: FeedTimings::default() });
+    let shared = Arc::new(Shared {
+        handles,
+        telemetry,
+        reporter,
+        phase: phases,
+        slots: RequestSlots::new(settings.http.clients.most_requests),
+        feed: FeedTimings::default(),
+        settings: Arc::new(settings),
+    });
     Ok(Bound { listener, address, shared, phase, cut, arbiter })
 }
 
@@ -124,66 +137,34 @@ impl Bound {
         let drain = shared.settings.http.shutdown_drain;
         let delay = shared.settings.http.shutdown_delay;
         let handles = shared.handles.clone();
-        let server = http_server(listener, shared)?;
-        let handle = server.handle();
+        let run = |error: &dyn std::fmt::Display| ServerError::Run(error.to_string());
+        let tls = tls_config(shared.settings.upstream.verify_ssl).map_err(|error| run(&error))?;
+        let (ends, ended) = watch::channel(false);
+        let services = Services { shared: shared.into(), tls, newcomers: Newcomers::default(), ends: ended };
+        let last = listener.try_clone().map_err(|error| run(&error))?;
+        let server = listener::server(listener, services.clone()).map_err(|error| run(&error))?;
+        let drained = Drain { listener: last, handle: server.handle(), services, ends, phase, cut };
         let serving = tokio::task::spawn_local(server);
-        if stop.await == Stop::Delayed {
-            phase.send_replace(Phase::Draining);
+        let stop = stop.await;
+        drained.phase.send_replace(Phase::Draining);
+        if stop == Stop::Delayed {
             tokio::time::sleep(delay).await;
         }
-        phase.send_replace(Phase::Closing);
-        close(&handle, drain, &cut).await;
+        drained.run(drain).await;
         let ended = serving.await;
         flush(&handles).await;
         arbiter.stop();
-        ended.map_err(|error| ServerError::Run(error.to_string()))?.map_err(|error| ServerError::Run(error.to_string()))
-    }
-}
-
-/// Ends the listener and waits for running requests; what still runs then is told so and ends.
-async fn close(handle: &ServerHandle, drain: Duration, cut: &watch::Sender<bool>) {
-    let mut stopped = std::pin::pin!(handle.stop(true));
-    if tokio::time::timeout(drain, &mut stopped).await.is_ok() {
-        return;
-    }
-    log::warn!("requests were still running when the time to drain was over");
-    cut.send_replace(true);
-    if tokio::time::timeout(CUT_WITHIN, stopped).await.is_err() {
-        log::warn!("connections were still open when the process ended");
+        ended.map_err(|error| run(&error))?.map_err(|error| run(&error))
     }
 }
 
 async fn flush(handles: &Handles) {
+    if tokio::time::timeout(COUNTED_WITHIN, handles.tokenizer.idle()).await.is_err() {
+        log::warn!("the tokens of the last requests could not be counted in time");
+    }
     let metrics = handles.metrics.load();
     let flushed = tokio::time::timeout(FLUSH_WITHIN, actors::ask(&metrics, Flush)).await;
     if !matches!(flushed, Ok(Ok(()))) {
         log::warn!("the last request logs could not be stored in time");
     }
-}
-
-fn http_server(listener: TcpListener, shared: Arc<Shared>) -> Result<actix_web::dev::Server, ServerError> {
-    let settings = Arc::clone(&shared.settings);
-    let tls = tls_config(settings.verify_ssl).map_err(|error| ServerError::Run(error.to_string()))?;
-    let http = settings.http.clone();
-    let shared = web::Data::from(shared);
-    let server = HttpServer::new(move || {
-        let client = Client::new(Arc::clone(&tls), settings.upstream_idle);
-        let proxy = Proxy { handles: shared.handles.clone(), settings: Arc::clone(&settings), client };
-        App::new()
-            .wrap(middleware::from_fn(api::add_request_id))
-            .app_data(shared.clone())
-            .app_data(web::Data::new(proxy))
-            .configure(api::routes)
-    });
-    server
-        .workers(http.workers)
-        // With the default a client that leaves is not noticed, and its stream goes on to cost.
-        .h1_allow_half_closed(false)
-        .client_disconnect_timeout(LINGER)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .shutdown_timeout((http.shutdown_drain + CUT_WITHIN).as_secs())
-        .listen(listener)
-        .map(HttpServer::run)
-        .map_err(|error| ServerError::Run(error.to_string()))
 }

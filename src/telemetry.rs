@@ -1,9 +1,13 @@
 //! Every metric, declared once and passed by handle.
 
+pub mod providers;
+
 pub use prometheus::IntGauge;
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use self::providers::ProviderMetrics;
 
 /// Buckets of durations, in seconds.
 const DURATION: [f64; 17] =
@@ -29,6 +33,8 @@ pub struct Telemetry {
     pub ttft: HistogramVec,
     /// Output tokens per second of a stream, after its first one.
     pub tokens_per_second: HistogramVec,
+    /// Of each provider.
+    pub providers: ProviderMetrics,
     /// Attempts at providers, by what became of them.
     pub upstream_attempts: IntCounterVec,
     /// Attempts after which another provider was tried, by why.
@@ -82,6 +88,7 @@ impl Telemetry {
                 &SPEED,
                 &stream,
             )?,
+            providers: ProviderMetrics::new()?,
             upstream_attempts: counter(
                 "upstream_attempts_total",
                 "Attempts at providers by what became of them",
@@ -129,6 +136,7 @@ impl Telemetry {
         self.registry.register(Box::new(self.tokens.clone()))?;
         self.registry.register(Box::new(self.ttft.clone()))?;
         self.registry.register(Box::new(self.tokens_per_second.clone()))?;
+        self.providers.register(&self.registry)?;
         self.registry.register(Box::new(self.upstream_attempts.clone()))?;
         self.registry.register(Box::new(self.failovers.clone()))?;
         self.registry.register(Box::new(self.streams.clone()))?;
@@ -147,6 +155,7 @@ impl Telemetry {
     /// # Errors
     /// When a family cannot be encoded; a bug.
     pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        self.providers.refresh();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

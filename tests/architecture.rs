@@ -26,8 +26,12 @@ const RANKS: [(&str, u8); 16] = [
 ];
 
 /// Each framework has its homes, modules or folders, and is named nowhere else.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("actix_web", &["api", "server", "mock", "cli"]),
+    ("actix_http", &["server"]),
+    ("actix_server", &["server"]),
+    ("socket2", &["server", "upstream"]),
+    ("rlimit", &["cli"]),
     ("awc", &["upstream"]),
     ("actix_web_actors", &["api/live"]),
     ("actix", &["actors", "server", "api/live"]),
@@ -124,7 +128,7 @@ fn each_framework_stays_at_home() {
                 let path = format!("{framework}::");
                 let is_named = line.match_indices(&path).any(|(at, _)| {
                     let before = line[..at].chars().next_back();
-                    before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':')
+                    before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | ':' | '"'))
                 });
                 let is_home = homes.iter().any(|home| *home == source.module || source.path.starts_with(home));
                 if is_named && !is_home {

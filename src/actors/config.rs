@@ -130,18 +130,18 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What has not begun by then is not done.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(Instant);
+pub(super) struct Deadline(tokio::time::Instant);
 
 impl Deadline {
     /// That of a change which is asked for now.
     pub(super) fn from_now() -> Self {
-        Self(Instant::now() + BEGIN_WITHIN)
+        Self(tokio::time::Instant::now() + BEGIN_WITHIN)
     }
 
     /// # Errors
     /// `Late` when it is over.
     pub(super) fn check(self) -> Result<(), ConfigActorError> {
-        if self.0 <= Instant::now() { Err(ConfigActorError::Late) } else { Ok(()) }
+        if self.0 <= tokio::time::Instant::now() { Err(ConfigActorError::Late) } else { Ok(()) }
     }
 }
 
@@ -190,9 +190,10 @@ where
         let message = Adopt(Arc::clone(snapshot));
         async move { super::ask(&address, message).await }
     };
-    match ask(follower.load()).await {
+    let first = follower.load();
+    match ask(Arc::clone(&first)).await {
         Err(AskError::Gone) => {
-            restarts.changed().await;
+            restarts.other_than(&first).await;
             ask(follower.load()).await
         }
         answer => answer,

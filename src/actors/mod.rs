@@ -17,12 +17,14 @@ pub mod provider_pool;
 pub mod published;
 pub mod rate_limiter;
 pub mod replicas;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod supervise;
 pub mod tokenizer;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::dev::{MessageResponse, ToEnvelope};
 use actix::prelude::SendError;
@@ -74,6 +76,8 @@ pub struct Handles {
     pub sealer: Arc<Sealer>,
     /// Where refused messages are counted.
     pub telemetry: Telemetry,
+    /// When the actors were started.
+    pub started: Instant,
 }
 
 /// Why an actor did not answer.

@@ -54,6 +54,12 @@ impl<T> Published<T> {
         // An error says that nothing will ever be published again: there is nothing to wait for.
         let _ = self.0.changed().await;
     }
+
+    /// Waits until another view than `view` is in force. Ends at once when the publisher is gone.
+    pub async fn other_than(&mut self, view: &Arc<T>) {
+        // As above.
+        let _ = self.0.wait_for(|current| !Arc::ptr_eq(current, view)).await;
+    }
 }
 
 impl<T> Clone for Published<T> {

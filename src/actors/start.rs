@@ -50,12 +50,10 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let (snapshots, snapshot) = publish(first_snapshot(&*store, &watch, &sealer, kept).await?);
     let (sharing, redis) = share_limits(settings, &telemetry).await?;
     let (tables, limits) = publish(LimitTable::new());
-    let (views, pool) = publish(PoolView::default());
-    let policy = settings.breaker.clone();
-    let current = snapshot.clone();
-    let rate_limiter = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), sharing.clone()));
-    let provider_pool =
-        supervise("ProviderPoolActor", move || ProviderPoolActor::new(policy.clone(), views.clone(), &current.load()));
+    let visible = snapshot.clone();
+    let rate_limiter =
+        supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), sharing.clone(), visible.clone()));
+    let (provider_pool, pool) = start_pool(&snapshot, settings, &telemetry);
     let followers = Followers { rate_limiter, provider_pool: provider_pool.clone() };
     let first = snapshot.load();
     followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
@@ -99,12 +97,26 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         redis,
         pool,
         telemetry,
+        started: Instant::now(),
     })
 }
 
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
     let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
     supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
+}
+
+fn start_pool(
+    snapshot: &Published<Snapshot>,
+    settings: &Settings,
+    telemetry: &Telemetry,
+) -> (Supervised<ProviderPoolActor>, Published<PoolView>) {
+    let (views, pool) = publish(PoolView::default());
+    let (snapshot, policy, telemetry) = (snapshot.clone(), settings.breaker.clone(), telemetry.clone());
+    let actor = supervise("ProviderPoolActor", move || {
+        ProviderPoolActor::new(policy.clone(), views.clone(), &snapshot.load(), telemetry.clone())
+    });
+    (actor, pool)
 }
 
 /// Meets Redis if it is configured; that it does not answer stops nothing.

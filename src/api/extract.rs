@@ -1,13 +1,14 @@
 //! What the head of a request says: who asks, under which id, with what.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, USER_AGENT};
 
 use super::client::client_name;
-use super::{Phase, Shared};
+use super::{Exchange, Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
 use crate::config::{KeyHash, KeyRefusal};
 use crate::proxy::{Caller, Finish, Opening, shutting_down};
@@ -34,19 +35,29 @@ pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
     given.and_then(|id| id.to_str().ok()).filter(fits).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
-/// The caller of a data-plane request.
+/// Whether the process takes this data-plane request.
 ///
 /// # Errors
-/// `ShuttingDown`, `NotReady`, or `InvalidApiKey` with the reason in the message.
-pub(super) fn caller(request: &HttpRequest, shared: &Shared) -> Result<Caller, Failure> {
-    if *shared.phase.borrow() == Phase::Closing {
+/// `ShuttingDown` or `NotReady`.
+pub(super) fn is_open(request: &HttpRequest, shared: &Shared) -> Result<(), Failure> {
+    let is_first = || request.conn_data::<Rc<Exchange>>().is_some_and(|exchange| exchange.is_first());
+    if *shared.phase.borrow() == Phase::Closing && !is_first() {
         return Err(shutting_down());
     }
-    let snapshot = shared.handles.snapshot.load();
-    if !snapshot.is_loaded() {
+    if !shared.handles.snapshot.load().is_loaded() {
         let message = "llm-proxy has no configuration yet: it is waiting for its database";
         return Err(Failure::new(FailureKind::NotReady, message).with_retry_after(Duration::from_secs(1)));
     }
+    Ok(())
+}
+
+/// The caller of a data-plane request.
+///
+/// # Errors
+/// Those of [`is_open`], or `InvalidApiKey` with the reason in the message.
+pub(super) fn caller(request: &HttpRequest, shared: &Shared) -> Result<Caller, Failure> {
+    is_open(request, shared)?;
+    let snapshot = shared.handles.snapshot.load();
     if shared.settings.allow_anonymous && !snapshot.has_enabled_credential() {
         return Ok(Caller { snapshot, credential: None });
     }
@@ -89,7 +100,13 @@ pub(super) fn forwarded(headers: &HeaderMap, protocol: Protocol) -> Vec<(upstrea
         let value = upstream::HeaderValue::from_bytes(&lines.join(&b", "[..])).ok().filter(|_| !lines.is_empty())?;
         Some((upstream::HeaderName::from_static(name), value))
     };
-    names.iter().filter_map(pair).collect()
+    names.iter().filter(|name| !is_for_this_connection(headers, name)).filter_map(pair).collect()
+}
+
+/// Whether the client names this header in `Connection`, and so for us alone (RFC 9110, 7.6.1).
+fn is_for_this_connection(headers: &HeaderMap, name: &str) -> bool {
+    let lines = headers.get_all(CONNECTION).filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(name))
 }
 
 /// The query string that a provider of the same protocol gets: only Anthropic's `beta`.

@@ -8,6 +8,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
 use super::extract::{self, text};
+use super::held::hold;
+use super::payload::{self, BodyError};
 use super::{Shared, reply};
 use crate::actors::rate_limiter::Decision;
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
@@ -45,7 +47,17 @@ pub(super) async fn answer(
     let Edge { request, shared, proxy } = edge;
     let mut finish = extract::open(request, shared, assumed.path, assumed.protocol);
     let request_id = finish.request_id().to_owned();
-    let end = |response, endpoint, decision| finished(response, endpoint, decision, &request_id);
+    let slot = extract::is_open(request, shared).and_then(|()| shared.slots.take().ok_or_else(overloaded));
+    let slot = match slot {
+        Ok(slot) => slot,
+        Err(failure) => {
+            return finished(reply::failure(assumed, &failure, finish), assumed, None, &request_id);
+        }
+    };
+    // Held until the answer's last byte.
+    let end = |response, endpoint, decision| {
+        finished(response, endpoint, decision, &request_id).map_body(|_, body| hold(body, slot))
+    };
     let (caller, decision) = match admit(request, shared, assumed, &mut finish).await {
         Ok(admitted) => admitted,
         Err((failure, decision)) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
@@ -53,9 +65,11 @@ pub(super) async fn answer(
     finish.known_caller(&caller);
     let body = read(request, payload, shared.settings.http.max_body_bytes).await;
     finish.lap(Stage::Body);
-    let (body, endpoint) = match body.and_then(|body| detect(&body).map(|endpoint| (body, endpoint))) {
-        Ok(read) => read,
-        Err(failure) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
+    let (body, endpoint) = match body.and_then(|body| Ok((detect(&body)?, body))) {
+        Ok((endpoint, body)) => (body, endpoint),
+        // Nobody is left to be answered; dropping the record says so.
+        Err(Unread::Gone) => return HttpResponse::BadRequest().force_close().finish(),
+        Err(Unread::Refused(failure)) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
     };
     finish.detected(endpoint.path, endpoint.protocol.name());
     let call = Call {
@@ -101,23 +115,45 @@ async fn admit(
     }
 }
 
-async fn read(request: &HttpRequest, payload: web::Payload, limit: usize) -> Result<Bytes, Failure> {
+/// Why there is no body to go on with.
+enum Unread {
+    Refused(Failure),
+    /// The client left in the middle of it.
+    Gone,
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+async fn read(request: &HttpRequest, payload: web::Payload, limit: usize) -> Result<Bytes, Unread> {
     let headers = request.headers();
     let too_large = || Failure::new(FailureKind::RequestTooLarge, format!("the body is larger than {limit} bytes"));
     let announced = text(headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+        return Err(too_large().into());
     }
     let encoding = text(headers, CONTENT_ENCODING.as_str()).filter(|encoding| !encoding.is_empty());
     if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         let message = format!("the body is encoded as {encoding:?}; send it uncompressed");
-        return Err(Failure::new(FailureKind::UnsupportedContentEncoding, message));
+        return Err(Failure::new(FailureKind::UnsupportedContentEncoding, message).into());
     }
-    match payload.to_bytes_limited(limit).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(Failure::new(FailureKind::InvalidJson, format!("the body cannot be read: {error}"))),
-        Err(_over) => Err(too_large()),
-    }
+    payload::read(payload, limit).await.map_err(|error| match error {
+        BodyError::TooLarge => too_large().into(),
+        BodyError::Slow => payload::too_slow().into(),
+        BodyError::Gone => Unread::Gone,
+        BodyError::Unreadable(error) => {
+            Failure::new(FailureKind::InvalidJson, format!("the body cannot be read: {error}")).into()
+        }
+    })
+}
+
+/// What a request is told for which there is no place.
+fn overloaded() -> Failure {
+    let message = "llm-proxy is running as many requests as it may (MAX_CONCURRENT_REQUESTS)";
+    Failure::new(FailureKind::Overloaded, message).with_retry_after(Duration::from_secs(1))
 }
 
 /// Adds what every answer of a generation endpoint carries.

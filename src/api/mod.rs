@@ -2,21 +2,25 @@
 
 mod admin;
 mod client;
+mod cors;
 mod detect;
+mod exchange;
 mod extract;
 mod generate;
 mod health;
+mod held;
 mod live;
 mod model_info;
 mod models;
 mod openapi;
+mod payload;
 mod reply;
+mod slots;
 
 use std::sync::Arc;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
-use futures_util::StreamExt as _;
 
 use crate::actors::Handles;
 use crate::chat::{Operation, Protocol};
@@ -24,10 +28,13 @@ use crate::proxy::{Endpoint, Reporter};
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
 
+pub use exchange::{Exchange, Newcomers};
 pub use health::Phase;
 pub use live::{FeedTimings, is_hang_up};
 pub use openapi::openapi;
-pub use reply::add_request_id;
+pub use payload::keep_pace;
+pub use reply::finish;
+pub use slots::RequestSlots;
 
 /// What every handler needs; one for all workers.
 pub struct Shared {
@@ -41,6 +48,8 @@ pub struct Shared {
     pub reporter: Arc<Reporter>,
     /// Whether the process takes requests.
     pub phase: tokio::sync::watch::Receiver<Phase>,
+    /// The places of generation requests.
+    pub slots: RequestSlots,
     /// How patient the feed of changes is.
     pub feed: FeedTimings,
 }
@@ -116,8 +125,9 @@ fn get() -> actix_web::Route {
 }
 
 /// Claude Code sends its own usage events beside its requests; they are nobody's business here.
-async fn event_logging(mut payload: web::Payload) -> HttpResponse {
-    // Read to the end, or the client's connection could not be used again.
-    while let Some(Ok(_)) = payload.next().await {}
+async fn event_logging(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    if let Err(payload::BodyError::Slow) = payload::discard(payload).await {
+        return reply::refuse(&request, &shared, "other", payload::too_slow());
+    }
     HttpResponse::Ok().json(serde_json::json!({"status": "ok"}))
 }

@@ -1,14 +1,14 @@
 //! Replies in the web framework's terms, and the errors that no handler makes.
 
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _, web};
 
 use super::admin::error::AdminError;
-use super::{Shared, extract};
+use super::{Phase, Shared, cors, extract};
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::codec::encode_error;
 use crate::proxy::{Endpoint, Finish, Reply, ReplyBody, failure_reply};
@@ -40,10 +40,15 @@ pub(super) fn failure(endpoint: Endpoint, failure: &Failure, finish: Finish) -> 
     let mut response = to_http(failure_reply(failure, finish, encode));
     match failure.kind {
         FailureKind::InvalidApiKey => set(&mut response, "www-authenticate", "Bearer"),
-        FailureKind::ShuttingDown => set(&mut response, "connection", "close"),
+        FailureKind::ShuttingDown | FailureKind::RequestTimeout => close(&mut response),
         _ => {}
     }
     response
+}
+
+/// Ends the connection after this answer.
+pub(super) fn close<B>(response: &mut HttpResponse<B>) {
+    response.head_mut().set_connection_type(ConnectionType::Close);
 }
 
 /// Sets a header; a value that no header can hold is left out.
@@ -75,7 +80,8 @@ pub(super) fn wrong_method(
     response
 }
 
-fn refuse(request: &HttpRequest, shared: &Shared, path: &'static str, cause: Failure) -> HttpResponse {
+/// The answer to a request that nobody takes.
+pub(super) fn refuse(request: &HttpRequest, shared: &Shared, path: &'static str, cause: Failure) -> HttpResponse {
     let protocol = if is_anthropic(request.path()) { Protocol::Anthropic } else { Protocol::OpenAiChat };
     let endpoint = Endpoint { path, protocol, operation: Operation::Generate };
     let finish = extract::open(request, shared, path, endpoint.protocol);
@@ -93,16 +99,20 @@ fn is_anthropic(path: &str) -> bool {
     ["/v1/messages", "/v2/messages", "/messages"].iter().any(|prefix| path.starts_with(prefix))
 }
 
-/// Middleware: every answer carries a request id, those of the admin API and of health too.
+/// Middleware: every answer carries a request id, those of the admin API and of health too, and
+/// what pages of other origins need; once the process is to stop, it ends its connection.
 ///
 /// # Errors
 /// Those of the handler.
-pub async fn add_request_id<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+pub async fn finish(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let given = request.headers().get(X_REQUEST_ID).cloned();
-    let mut response = next.call(request).await?;
+    let shared = request.app_data::<web::Data<Shared>>().cloned();
+    let mut response = cors::serve(request, next).await?;
+    let is_stopping = shared.is_some_and(|shared| *shared.phase.borrow() != Phase::Serving);
+    if is_stopping && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        // What load balancers keep must be gone before the listener is.
+        close(response.response_mut());
+    }
     if !response.headers().contains_key(X_REQUEST_ID)
         && let Ok(id) = HeaderValue::try_from(extract::request_id(given.as_ref()))
     {

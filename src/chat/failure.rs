@@ -31,6 +31,8 @@ pub enum FailureKind {
     RequestTooLarge,
     /// The body is compressed.
     UnsupportedContentEncoding,
+    /// The body did not come at the least pace that we take.
+    RequestTimeout,
     /// The credential's quota is used up.
     RateLimited,
     /// A bug of ours.
@@ -45,6 +47,8 @@ pub enum FailureKind {
     NoProviderAvailable,
     /// Every candidate runs as many attempts as it may.
     ProviderSaturated,
+    /// As many requests are running as may.
+    Overloaded,
     /// No configuration is loaded yet.
     NotReady,
     /// The process is going down.
@@ -93,6 +97,7 @@ impl FailureKind {
             Self::ModelNotFound => told(404, INVALID, "model_not_found", "not_found_error"),
             Self::UnknownUrl => told(404, INVALID, "unknown_url", "not_found_error"),
             Self::MethodNotAllowed => told(405, INVALID, "method_not_allowed", INVALID),
+            Self::RequestTimeout => told(408, TIMEOUT, "request_timeout", TIMEOUT),
             Self::RequestTooLarge => told(413, INVALID, "request_too_large", "request_too_large"),
             Self::UnsupportedContentEncoding => told(415, INVALID, "unsupported_content_encoding", INVALID),
             Self::RateLimited => told(429, "requests", "rate_limit_exceeded", "rate_limit_error"),
@@ -102,6 +107,7 @@ impl FailureKind {
             Self::UpstreamStream => told(502, SERVER, "upstream_stream_error", API),
             Self::NoProviderAvailable => told(503, SERVER, "no_provider_available", OVERLOADED),
             Self::ProviderSaturated => told(503, SERVER, "provider_saturated", OVERLOADED),
+            Self::Overloaded => told(503, SERVER, "overloaded", OVERLOADED),
             Self::NotReady => told(503, SERVER, "not_ready", OVERLOADED),
             Self::ShuttingDown => told(503, SERVER, "shutting_down", OVERLOADED),
             Self::UpstreamTimeout => told(504, TIMEOUT, "upstream_timeout", TIMEOUT),
@@ -170,10 +176,10 @@ impl Failure {
         self.upstream_code.as_deref().or(self.kind.told().code)
     }
 
-    /// Whether the provider said so, not llm-proxy.
+    /// Whether the provider said so, by a status or in its answer, not llm-proxy.
     #[must_use]
     pub const fn is_from_upstream(&self) -> bool {
-        matches!(self.kind, FailureKind::Upstream(_))
+        matches!(self.kind, FailureKind::Upstream(_)) || self.upstream_code.is_some()
     }
 
     /// A failure that names no field.

@@ -11,6 +11,8 @@ pub struct Countable {
     pub images: u64,
     /// Images in low detail.
     pub low_detail_images: u64,
+    /// Bytes of more text of the same kind, which is counted by its length.
+    pub unread: u64,
 }
 
 impl From<&ChatRequest> for Countable {
@@ -71,6 +73,6 @@ mod tests {
         let result = Block::ToolResult(ToolResult { call_id: "c".into(), content, is_error: false, custom: false });
         let counted = Countable::from_blocks(&[text("a"), result, image(Some("low"))]);
         let texts = vec!["a".to_owned(), "b".to_owned()];
-        assert_eq!(counted, Countable { texts, images: 1, low_detail_images: 1 });
+        assert_eq!(counted, Countable { texts, images: 1, low_detail_images: 1, unread: 0 });
     }
 }

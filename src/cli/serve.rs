@@ -17,6 +17,7 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
         if let Some(warning) = plain_keys(&settings.database) {
             log::warn!("{warning}");
         }
+        raise_open_files();
         let bound = server::bind(settings).await.map_err(|error| failed(&error))?;
         let address = bound.address();
         log::info!(address:%; "listening");
@@ -33,6 +34,15 @@ pub(super) fn serve(settings: Settings) -> Result<(), Failed> {
         log::info!("stopped");
         Ok(())
     })
+}
+
+/// Lets the process open as many files as it may. Each stream takes two, its client's connection
+/// and its provider's, and many systems give a process 1024 unless it asks for more.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => log::info!(limit; "files that may be open at once"),
+        Err(error) => log::warn!(error:%; "the limit of open files cannot be raised"),
+    }
 }
 
 /// What to say of provider keys that nothing seals, and of who can read them then.

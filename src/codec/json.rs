@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of a JSON object, in order, values unread.
@@ -26,6 +26,22 @@ pub struct Edit {
     pub span: Range<usize>,
     /// What comes in their place.
     pub with: Vec<u8>,
+}
+
+/// The text of `data`.
+///
+/// # Errors
+/// When it is not UTF-8.
+pub fn text_of(data: &[u8]) -> Result<&str, serde_json::Error> {
+    std::str::from_utf8(data).map_err(serde::de::Error::custom)
+}
+
+/// Whether `text` is JSON, whatever it says.
+///
+/// # Errors
+/// When it is not.
+pub fn check(text: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<IgnoredAny>(text).map(drop)
 }
 
 impl<'b> Members<'b> {

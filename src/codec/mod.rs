@@ -6,6 +6,7 @@
 
 pub mod anthropic;
 pub mod embeddings;
+mod heard;
 pub mod json;
 mod openai;
 pub mod openai_chat;
@@ -13,6 +14,7 @@ pub mod openai_responses;
 pub mod openai_text;
 mod verbatim;
 
+pub use heard::Heard;
 use verbatim::write_edited;
 pub use verbatim::{Forwarded, Peek, Seen, Unstreamed, Verbatim, VerbatimStream};
 

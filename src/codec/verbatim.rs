@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::Heard;
 use super::json::{Edit, splice};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::sse::Frame;
@@ -90,6 +91,10 @@ pub trait VerbatimStream {
     /// What keeps a silent stream alive at this point: a comment, or the protocol's own ping.
     fn keepalive(&self) -> &'static [u8] {
         super::KEEPALIVE
+    }
+    /// What the model has said so far.
+    fn said(&self) -> Heard {
+        Heard::default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! and [`Snapshot`] are what a request reads. Every rule for a field lives here, so that a row
 //! written with plain SQL meets the same checks as one written through the admin API.
 
+mod address;
 mod change;
 mod credential;
 mod model_map;
@@ -17,6 +18,7 @@ mod snapshot;
 mod snapshot_file;
 mod time;
 
+pub use address::{AddressClass, AddressRule};
 pub use change::{ChangeRecord, ShownChange};
 pub use credential::{Credential, KeyHash, PlainKey, Quota};
 pub use model_map::{ModelLimits, ModelMap, Resolved};

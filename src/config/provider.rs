@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{FieldError, ModelMap, ProviderParams, ProviderRecord, Sealer, Secret};
+use super::{AddressRule, FieldError, ModelMap, ProviderParams, ProviderRecord, Sealer, Secret};
 use crate::chat::Protocol;
 
 /// A provider's primary key.
@@ -185,6 +185,19 @@ impl Provider {
             return error("must be ASCII without spaces");
         }
         Ok(trimmed.to_owned())
+    }
+
+    /// Whether the host of a canonical `api_base` may be connected to, as far as that is known
+    /// without asking for its address. Whoever connects judges the addresses themselves.
+    ///
+    /// # Errors
+    /// When it names an address, or a metadata service, that `rule` refuses.
+    pub fn check_host(api_base: &str, rule: AddressRule) -> Result<(), FieldError> {
+        let url = Url::parse(api_base).ok();
+        match url.as_ref().and_then(Url::host).map(|host| rule.check_host(&host)) {
+            Some(Err(class)) => Err(FieldError::new("api_base", format!("must not name {class}"))),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 }
 

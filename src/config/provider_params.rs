@@ -254,8 +254,9 @@ fn is_secret_header(name: &str) -> bool {
 }
 
 /// Headers that belong to the connection or to the message's framing (RFC 9110, 7.6.1).
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 12] = [
     "connection",
+    "expect",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",

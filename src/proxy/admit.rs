@@ -3,11 +3,13 @@
 use super::Caller;
 use crate::actors::rate_limiter::{Decision, LimitTable};
 use crate::chat::{Failure, FailureKind};
+use crate::config::Quota;
 
 /// Takes one token of the caller's bucket. `None`: no quota. It waits only for a bucket that
 /// replicas share.
 pub async fn throttle(caller: &Caller, limits: &LimitTable) -> Option<Decision> {
-    let credential = caller.credential.as_ref()?;
+    // A bucket outlives its quota for a while.
+    let credential = caller.credential.as_ref().filter(|credential| credential.quota != Quota::Unlimited)?;
     let limiter = limits.get(&credential.record.id)?;
     Some(limiter.take().await)
 }

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::answer::{Answer, Failed, after};
 use super::outcome::{may_fail_over, shutting_down};
 use super::prepare::{Prepared, Request};
-use super::send::{Sent, send};
+use super::progress::Progress;
+use super::send::{Attempt, Sent, send};
 use super::{Finish, Proxy, Stage, route};
 use crate::actors::provider_pool::{Choice, Unchosen};
 use crate::chat::Failure;
@@ -142,8 +143,10 @@ impl Attempts {
         self.made += 1;
         self.finish.lap(Stage::Translate);
         self.finish.attempt(&candidate, choice.permit, prepared.dropped());
-        let (proxy, request) = (Arc::clone(&self.proxy), Rc::clone(&self.request));
-        Box::pin(send(proxy, request, candidate, prepared, self.deadline))
+        let progress = Rc::new(Progress::new(&self.request, &candidate, &self.proxy.handles.tokenizer));
+        self.finish.watch(Rc::clone(&progress));
+        let attempt = Attempt::new(&self.proxy, &self.request, candidate, &progress);
+        Box::pin(send(attempt, prepared, self.deadline))
     }
 
     fn give_up(&mut self) -> Failed {

@@ -4,6 +4,7 @@
 //! once: complete, failed, or, when it is dropped before, cancelled by the client.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,12 +12,14 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::Caller;
+use super::count_usage::Tally;
 use super::ending::Ending;
 use super::fields::field_label;
 use super::outcome::{CANCELLED, attempt_label, category, outcome_of};
+use super::progress::Progress;
+use super::record::{Labels, Record};
 use super::timings::{Stage, Timings};
-use crate::actors::metrics::RecordFinished;
-use crate::actors::provider_pool::{Outcome, Permit, ReportOutcome};
+use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
 use crate::actors::{Handles, tell};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Provider, Snapshot};
@@ -92,6 +95,8 @@ struct Facts {
     /// Our own time until then; while a stream runs all of it is waiting.
     gateway: Option<Duration>,
     usage: Option<Usage>,
+    /// What is counted when the request has ended, where the provider did not get to it.
+    uncounted: Option<Tally>,
     upstream_request_id: Option<String>,
     /// Headers of the provider's last answer that the client gets.
     passed_on: Vec<(String, String)>,
@@ -103,8 +108,10 @@ struct Facts {
 struct Attempt {
     provider: Arc<Provider>,
     started: tokio::time::Instant,
-    /// When the head of its answer came.
-    head_at: Option<tokio::time::Instant>,
+    /// What it has shown so far.
+    facts: AttemptFacts,
+    /// How far it has come, until it has brought an answer.
+    progress: Option<Rc<Progress>>,
     /// Given back when the attempt has ended.
     _permit: Permit,
 }
@@ -183,20 +190,38 @@ impl Finish {
         self.facts.provider = Some(Arc::clone(&candidate.provider));
         let provider = Arc::clone(&candidate.provider);
         let started = tokio::time::Instant::now();
-        self.attempt = Some(Attempt { provider, started, head_at: None, _permit: permit });
+        let facts = AttemptFacts::default();
+        self.attempt = Some(Attempt { provider, started, facts, progress: None, _permit: permit });
     }
 
-    /// When the head of the running attempt's answer came, if it did.
-    pub(super) const fn head_came(&mut self, at: Option<tokio::time::Instant>) {
+    /// Where to see how far the running attempt has come.
+    pub(super) fn watch(&mut self, progress: Rc<Progress>) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.head_at = at;
+            attempt.progress = Some(progress);
+        }
+    }
+
+    /// The running attempt has brought what it could: when the head of its answer came, if it did.
+    pub(super) fn head_came(&mut self, at: Option<tokio::time::Instant>) {
+        let Some(attempt) = &mut self.attempt else {
+            return;
+        };
+        attempt.progress = None;
+        if let Some(at) = at {
+            let latency = at.saturating_duration_since(attempt.started);
+            attempt.facts.latency = Some(latency);
+            let histogram = &self.reporter.handles.telemetry.providers.latency;
+            histogram.with_label_values(&[&*attempt.provider.key]).observe(latency.as_secs_f64());
         }
     }
 
     /// The running attempt has failed; the request may go on with another.
     pub(super) fn attempt_failed(&mut self, failure: &Failure) {
         let label = attempt_label(failure);
-        if let Some(attempt) = &self.attempt {
+        let message = fit(&self.hide(failure).message);
+        if let Some(attempt) = &mut self.attempt {
+            let status = failure.is_from_upstream().then(|| failure.status());
+            attempt.facts.fault = Some(Fault { status, category: category(failure.kind), message });
             let (provider, kind) = (&*attempt.provider.key, category(failure.kind));
             let (request_id, status) = (self.opening.request_id.as_str(), failure.status());
             log::warn!(request_id, provider, kind, status; "attempt failed");
@@ -210,10 +235,23 @@ impl Finish {
         let elapsed = self.started.elapsed();
         self.facts.first_content = Some(elapsed);
         self.facts.gateway = Some(self.timings.gateway(elapsed));
+        if let Some(attempt) = &mut self.attempt {
+            attempt.facts.ttft = Some(attempt.started.elapsed());
+        }
     }
 
     pub(super) fn usage(&mut self, usage: Option<Usage>) {
         self.facts.usage = usage.or(self.facts.usage);
+    }
+
+    /// What was asked and said so far of an answer that now ends early.
+    pub(super) fn uncounted(&mut self, tally: Option<Tally>) {
+        self.facts.uncounted = tally;
+    }
+
+    /// Whether the end has come.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Headers of the provider's answer that the client gets.
@@ -268,6 +306,7 @@ impl Finish {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.take_stock(&ending);
         match &ending {
             Ending::Complete(_) => self.report(Outcome::Success, "success"),
             Ending::Broken(failure) if failure.kind != FailureKind::ShuttingDown => self.attempt_failed(failure),
@@ -282,17 +321,34 @@ impl Finish {
         self.active.dec();
         let took = self.started.elapsed();
         self.count(&ending, took);
-        self.log(&ending, took);
+        let uncounted = self.facts.uncounted.take();
+        let record = self.record(&ending, took);
+        match uncounted {
+            // Nothing but the row and its tokens waits for the count.
+            Some(tally) => tally.count_for_record(move |counted| record.write(counted)),
+            None => record.write(None),
+        }
+    }
+
+    /// What an attempt that is given up while it runs has cost: the provider took the request, so
+    /// it has its input at least.
+    fn take_stock(&mut self, ending: &Ending<'_>) {
+        let is_cut = ending.failure().is_some_and(|failure| failure.kind == FailureKind::ShuttingDown);
+        let progress = self.attempt.as_mut().and_then(|attempt| attempt.progress.take());
+        if let Some(progress) = progress.filter(|_| is_cut || matches!(ending, Ending::Cancelled)) {
+            self.usage(progress.usage());
+            self.uncounted(progress.tally());
+        }
     }
 
     /// Tells the pool what the running attempt proved.
     fn report(&mut self, outcome: Outcome, label: &str) {
-        let Some(Attempt { provider, started, .. }) = self.attempt.take() else {
+        let Some(Attempt { provider, started, facts, .. }) = self.attempt.take() else {
             return;
         };
         let handles = &self.reporter.handles;
         handles.telemetry.upstream_attempts.with_label_values(&[&*provider.key, label]).inc();
-        let report = ReportOutcome { provider: provider.id, outcome, started };
+        let report = ReportOutcome { provider: provider.id, outcome, started, facts };
         tell(&handles.provider_pool.load(), report, "provider_pool", &handles.telemetry);
     }
 
@@ -320,38 +376,34 @@ impl Finish {
             let labels = [opening.protocol, provider_protocol, field_label(field)];
             telemetry.dropped_fields.with_label_values(&labels).inc();
         }
-        if let Some(usage) = facts.usage {
-            for (kind, tokens) in [("prompt", usage.input), ("completion", usage.output), ("total", usage.total())] {
-                telemetry
-                    .tokens
-                    .with_label_values(&[model, provider, kind, name, client])
-                    .inc_by(tokens.min(MOST_TOKENS));
-            }
-        }
-        let Some(first) = facts.first_content else {
-            return;
-        };
-        telemetry.ttft.with_label_values(&["provider", model, provider]).observe(first.as_secs_f64());
-        let seconds = took.saturating_sub(first).as_secs_f64();
-        let output = facts.usage.and_then(|usage| u32::try_from(usage.output).ok()).filter(|output| *output > 0);
-        if let (Some(output), true) = (output, seconds > 0.0) {
-            let speed = f64::from(output) / seconds;
-            telemetry.tokens_per_second.with_label_values(&["provider", model, provider]).observe(speed);
+        if let Some(first) = facts.first_content {
+            telemetry.ttft.with_label_values(&["provider", model, provider]).observe(first.as_secs_f64());
         }
     }
 
-    /// A row for each request that passed key and limit.
-    fn log(&mut self, ending: &Ending<'_>, took: Duration) {
-        let Some(caller) = self.facts.caller.take().filter(|_| self.reporter.log_requests && ending.is_logged()) else {
-            return;
+    /// What is left to tell.
+    fn record(&mut self, ending: &Ending<'_>, took: Duration) -> Record {
+        let (facts, client) = (&self.facts, self.opening.client);
+        let labels = Labels {
+            model: facts.model_label.as_deref().unwrap_or("unknown").to_owned(),
+            provider: facts.provider.as_ref().map_or("none", |provider| &*provider.key).to_owned(),
+            caller: facts.caller.as_ref().map_or("unknown", Caller::name).to_owned(),
+            client,
         };
+        let spoke_for = facts.first_content.map(|first| took.saturating_sub(first));
+        let (reporter, usage) = (Arc::clone(&self.reporter), facts.usage);
+        Record { reporter, row: self.row(ending, took).map(Box::new), labels, spoke_for, usage }
+    }
+
+    /// A row for each request that passed key and limit, without its tokens.
+    fn row(&mut self, ending: &Ending<'_>, took: Duration) -> Option<RequestLog> {
+        let is_logged = self.reporter.log_requests && ending.is_logged();
+        let caller = self.facts.caller.take().filter(|_| is_logged)?;
         let (facts, opening) = (&mut self.facts, &mut self.opening);
         let provider = facts.provider.take();
-        let usage = facts.usage;
-        let tokens = |count: fn(&Usage) -> u64| usage.as_ref().map(|usage| clamp(count(usage)));
         let failure = ending.failure();
         let gateway = facts.gateway.unwrap_or_else(|| self.timings.gateway(took));
-        let row = RequestLog {
+        Some(RequestLog {
             timestamp: self.timestamp,
             request_id: std::mem::take(&mut opening.request_id),
             endpoint: opening.path.to_owned(),
@@ -367,12 +419,12 @@ impl Finish {
             status_code: i32::from(ending.status()),
             outcome: ending.outcome().to_owned(),
             attempts: facts.attempts,
-            input_tokens: tokens(|usage| usage.input),
-            output_tokens: tokens(|usage| usage.output),
-            total_tokens: tokens(Usage::total),
-            cached_tokens: tokens(|usage| usage.cache_read),
-            reasoning_tokens: tokens(|usage| usage.reasoning),
-            estimated: usage.is_some_and(|usage| usage.estimated),
+            input_tokens: None,
+            output_tokens: None,
+            total_tokens: None,
+            cached_tokens: None,
+            reasoning_tokens: None,
+            estimated: false,
             total_duration_ms: milliseconds(took),
             ttft_ms: facts.first_content.map(milliseconds),
             gateway_us: Some(i64::try_from(gateway.as_micros()).unwrap_or(i64::MAX)),
@@ -385,9 +437,7 @@ impl Finish {
             request_headers: None,
             request_body: None,
             response_body: None,
-        };
-        let handles = &self.reporter.handles;
-        tell(&handles.metrics.load(), RecordFinished(Box::new(row)), "request_log", &handles.telemetry);
+        })
     }
 }
 
@@ -396,9 +446,6 @@ impl Drop for Finish {
         self.end(Ending::Cancelled);
     }
 }
-
-/// No request has more; a provider that says so must not make a counter wrap.
-const MOST_TOKENS: u64 = 1_000_000_000_000;
 
 /// At most this many characters of what a client or a provider wrote: rows wait in memory.
 const LONGEST_TEXT: usize = 2000;
@@ -410,8 +457,4 @@ fn fit(text: &str) -> String {
 
 fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn clamp(tokens: u64) -> i64 {
-    i64::try_from(tokens).unwrap_or(i64::MAX)
 }

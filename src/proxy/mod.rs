@@ -14,6 +14,8 @@ mod finish;
 mod open;
 mod outcome;
 mod prepare;
+mod progress;
+mod record;
 mod reply;
 mod route;
 mod send;

@@ -6,6 +6,7 @@
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 
+use super::progress::Progress;
 use super::transcode::{Counting, Pipe};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::Seen;
@@ -38,6 +39,7 @@ pub(super) async fn until_content(
     body: UpstreamBody,
     pipe: Box<dyn Pipe>,
     limit: usize,
+    progress: &Progress,
 ) -> Result<OpenStream, Failure> {
     let parser = Parser::new(limit);
     let mut stream = OpenStream { body, parser, pipe, out: BytesMut::new(), usage: None, ended: false, counting: None };
@@ -46,6 +48,7 @@ pub(super) async fn until_content(
         if stream.forward_frames()? {
             return Ok(stream);
         }
+        progress.told(stream.usage);
         // What is held back is memory that only the provider decides about.
         if stream.out.len() > limit {
             let message = format!("the provider sent more than {limit} bytes before any content");
@@ -66,7 +69,7 @@ impl OpenStream {
     /// Forwards the frames that are whole; true when the stream may be committed.
     fn forward_frames(&mut self) -> Result<bool, Failure> {
         let mut content = false;
-        while let Some(frame) = self.parser.next_frame().map_err(|error| too_large(&error))? {
+        while let Some(frame) = self.parser.next_frame().map_err(|error| over_limit(&error))? {
             let seen = self.pipe.frame(&frame, &mut self.out)?;
             // An error event right behind content belongs to a stream that has begun; it is left
             // to the next read, which finds it forwarded already.
@@ -94,6 +97,11 @@ impl OpenStream {
 
 pub(super) fn broken(error: &BodyError) -> Failure {
     Failure::new(FailureKind::UpstreamStream, format!("the provider's stream broke: {error}"))
+}
+
+/// Before any content it is an answer that is larger than any may be.
+fn over_limit(error: &crate::sse::FrameTooLarge) -> Failure {
+    Failure::new(FailureKind::UpstreamInvalidResponse, error.to_string())
 }
 
 pub(super) fn too_large(error: &crate::sse::FrameTooLarge) -> Failure {

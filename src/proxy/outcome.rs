@@ -79,7 +79,9 @@ pub(super) const fn category(kind: FailureKind) -> &'static str {
         FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",
         FailureKind::TtftTimeout => "ttft_timeout",
         FailureKind::NoProviderAvailable | FailureKind::ProviderSaturated | FailureKind::ModelNotFound => "no_provider",
-        FailureKind::Internal | FailureKind::NotReady | FailureKind::ShuttingDown => "internal_error",
+        FailureKind::Internal | FailureKind::Overloaded | FailureKind::NotReady | FailureKind::ShuttingDown => {
+            "internal_error"
+        }
         _ => "client_error",
     }
 }

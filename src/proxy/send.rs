@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Failed, Headers, after};
 use super::clock::Limits;
-use super::count_usage::Counter;
+use super::count_usage::{Asked, Tally};
 use super::prepare::{Prepared, Request, Translated};
+use super::progress::Progress;
 use super::transcode::Pipe;
 use super::{Proxy, open, translate, verbatim};
 use crate::chat::{Failure, FailureKind, Usage};
@@ -22,11 +23,12 @@ use crate::upstream::{
 };
 
 /// What one attempt works with.
-struct Attempt {
+pub(super) struct Attempt {
     proxy: Arc<Proxy>,
     request: Rc<Request>,
     candidate: Candidate,
     upstream: &'static dyn UpstreamCodec,
+    progress: Rc<Progress>,
     /// When the head of the answer came.
     head_at: Cell<Option<Instant>>,
 }
@@ -40,15 +42,9 @@ pub(super) struct Sent {
 }
 
 /// Sends the prepared request and waits for the answer, for a stream to its first content.
-pub(super) async fn send(
-    proxy: Arc<Proxy>,
-    request: Rc<Request>,
-    candidate: Candidate,
-    prepared: Prepared,
-    deadline: Option<Instant>,
-) -> Sent {
-    let (own, settings) = (&candidate.provider.params.timeouts, &proxy.settings.timeouts);
-    let stream = request.peek.stream;
+pub(super) async fn send(attempt: Attempt, prepared: Prepared, deadline: Option<Instant>) -> Sent {
+    let (own, settings) = (&attempt.candidate.provider.params.timeouts, &attempt.proxy.settings.timeouts);
+    let stream = attempt.request.peek.stream;
     let first = if stream {
         or_default(own.ttft, settings.ttft).or_else(|| or_default(own.request, settings.request))
     } else {
@@ -59,10 +55,8 @@ pub(super) async fn send(
     let limits = Limits {
         idle: or_default(own.stream_idle, settings.stream_idle),
         total_until,
-        keepalive: proxy.settings.sse_keepalive,
+        keepalive: attempt.proxy.settings.sse_keepalive,
     };
-    let upstream = codec::upstream(candidate.provider.kind.protocol());
-    let attempt = Attempt { proxy, request, candidate, upstream, head_at: Cell::new(None) };
     let answer = attempt.answer(prepared, limits);
     let result = match deadline {
         Some(deadline) => timeout_at(deadline, answer).await.unwrap_or_else(|_elapsed| {
@@ -75,6 +69,23 @@ pub(super) async fn send(
 }
 
 impl Attempt {
+    /// An attempt that has not begun; it tells `progress` how far it comes.
+    pub(super) fn new(
+        proxy: &Arc<Proxy>,
+        request: &Rc<Request>,
+        candidate: Candidate,
+        progress: &Rc<Progress>,
+    ) -> Self {
+        Self {
+            proxy: Arc::clone(proxy),
+            request: Rc::clone(request),
+            upstream: codec::upstream(candidate.provider.kind.protocol()),
+            candidate,
+            progress: Rc::clone(progress),
+            head_at: Cell::new(None),
+        }
+    }
+
     /// The failure of an attempt that had no answer when its time was over.
     fn late(&self, is_total: bool) -> Failure {
         let kind = match self.request.peek.stream {
@@ -92,6 +103,7 @@ impl Attempt {
         if response.head.status >= 300 {
             return Err(self.refused(response, headers, matches!(prepared, Prepared::Verbatim(_))).await);
         }
+        self.progress.accepted();
         if self.request.peek.stream {
             return self.stream(response.body, &prepared, headers, limits).await;
         }
@@ -121,7 +133,7 @@ impl Attempt {
         limits: Limits,
     ) -> Result<Answer, Failed> {
         let limit = self.proxy.settings.upstream_max_response_bytes;
-        let opened = open::until_content(body, self.pipe(prepared)?, limit).await;
+        let opened = open::until_content(body, self.pipe(prepared)?, limit, &self.progress).await;
         let stream = opened.map_err(|failure| self.hide(failure))?;
         Ok(Answer::Stream { headers, stream: Box::new(stream), limits })
     }
@@ -130,7 +142,7 @@ impl Attempt {
         match prepared {
             Prepared::Verbatim(_) => Ok(verbatim::pipe(&self.request, &self.candidate, &self.proxy.handles)),
             Prepared::Translated(translated) => {
-                let counted = (&self.proxy.handles, &*self.candidate.mapped_model);
+                let counted = (&self.proxy.handles, &self.candidate.mapped_model);
                 Ok(translate::pipe(translated, self.upstream, self.request.call.endpoint.client()?, counted))
             }
         }
@@ -141,9 +153,9 @@ impl Attempt {
         let decoded = self.upstream.decode_response(body, &translated.chat, provider);
         let mut response = decoded.map_err(|failure| self.hide(failure))?;
         if response.usage.is_none() {
-            let (handles, model) = (&self.proxy.handles, &*self.candidate.mapped_model);
-            let counter = Counter::new(handles, model, Arc::clone(&translated.chat));
-            response.usage = counter.count_answer(&response.blocks).await;
+            let (tokenizer, model) = (&self.proxy.handles.tokenizer, &self.candidate.mapped_model);
+            let tally = Tally::new(tokenizer, model, Asked::Chat(Arc::clone(&translated.chat)));
+            response.usage = tally.count_answer(&response.blocks).await;
         }
         let headers = estimated(headers, response.usage);
         let body = self.request.call.endpoint.client()?.encode_response(&response, &translated.exchange);
@@ -192,7 +204,7 @@ impl Attempt {
             let message = format!("the provider {} answered with the redirect status {status}", provider.key);
             return Failure::new(FailureKind::UpstreamInvalidResponse, message).into();
         }
-        let retry_after = response.head.header("retry-after").and_then(retry_after);
+        let retry_after = retry_after(&response.head);
         // Read to its end, or the connection could not be used again.
         let limit = self.proxy.settings.upstream_max_response_bytes;
         let body = response.body.read_to_end(limit).await.unwrap_or_default();
@@ -234,13 +246,22 @@ fn passed_on(head: &Head) -> Headers {
     id.into_iter().chain(limits).chain(again).collect()
 }
 
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+/// How long the provider wants to be left alone: `retry-after-ms`, which OpenAI adds for its more
+/// exact answer, else `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after(head: &Head) -> Option<Duration> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let exact = head.header("retry-after-ms").and_then(number).map(|milliseconds| milliseconds / 1000.0);
+    if let Some(wait) = exact.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        return Some(wait);
     }
-    let date = chrono::DateTime::parse_from_rfc2822(value.trim()).ok()?;
-    Some((date.to_utc() - chrono::Utc::now()).to_std().unwrap_or(Duration::ZERO))
+    let value = head.header("retry-after")?;
+    match number(value) {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        None => {
+            let until = httpdate::parse_http_date(value.trim()).ok()?;
+            Some(until.duration_since(std::time::SystemTime::now()).unwrap_or(Duration::ZERO))
+        }
+    }
 }
 
 /// A provider's own timeout, where zero is off, or the process-wide one.
@@ -252,15 +273,38 @@ fn or_default(own: Option<Duration>, default: Option<Duration>) -> Option<Durati
 mod tests {
     use super::*;
 
+    fn wait(headers: &[(&'static str, &str)]) -> Option<Duration> {
+        retry_after(&Head::new(429, headers))
+    }
+
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
-        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(retry_after("-1"), None);
-        assert_eq!(retry_after("soon"), None);
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        let later = (chrono::Utc::now() + chrono::Duration::seconds(90)).format("%a, %d %b %Y %H:%M:%S GMT");
-        let wait = retry_after(&later.to_string()).unwrap();
-        assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(90), "{wait:?}");
+        let after = |value: &str| wait(&[("retry-after", value)]);
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after("0.5"), Some(Duration::from_millis(500)));
+        for wrong in ["-1", "soon", "", "inf", "NaN", "1e300", "Wed, 99 Oct 2015 07:28:00 GMT"] {
+            assert_eq!(after(wrong), None, "{wrong}");
+        }
+        // The three forms of RFC 9110, 5.6.7, of which the last two are obsolete.
+        let past = ["Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:00 GMT", "Wed Oct 21 07:28:00 2015"];
+        for date in past {
+            assert_eq!(after(date), Some(Duration::ZERO), "{date}");
+        }
+        let later = chrono::Utc::now() + chrono::Duration::seconds(90);
+        for form in ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"] {
+            let date = later.format(form).to_string();
+            let wait = after(&date).unwrap();
+            assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(90), "{date}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_are_more_exact_than_seconds() {
+        let both = |milliseconds| wait(&[("retry-after", "2"), ("retry-after-ms", milliseconds)]);
+        assert_eq!(both("1250"), Some(Duration::from_millis(1250)));
+        assert_eq!(both("soon"), Some(Duration::from_secs(2)));
+        assert_eq!(both("-1"), Some(Duration::from_secs(2)));
+        assert_eq!(wait(&[("retry-after-ms", "300")]), Some(Duration::from_millis(300)));
+        assert_eq!(wait(&[]), None);
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::Finish;
 use super::clock::{Clock, Limits, Tick};
+use super::count_usage::Tally;
 use super::ending::Ending;
 use super::open::{OpenStream, broken, too_large};
 use crate::chat::{Failure, Usage};
@@ -47,6 +48,8 @@ pub(super) trait Pipe {
     fn counting(&mut self) -> Option<Counting> {
         None
     }
+    /// What was asked and said so far, for the record of a stream that ends early.
+    fn tally(&self) -> Option<Tally>;
     /// Completes the answer with what was counted.
     fn counted(&mut self, _usage: Option<Usage>, _out: &mut BytesMut) -> Seen {
         Seen::default()
@@ -137,7 +140,8 @@ impl Transcode {
             // The pipe has told the client already.
             let told = self.stream.out.split_off(before);
             self.stream.out.extend_from_slice(&self.finish.mask(&told));
-            self.finish.end(Ending::Broken(&self.finish.hide(&failure)));
+            let failure = self.finish.hide(&failure);
+            self.end_early(Ending::Broken(&failure));
             self.closed = true;
         } else {
             self.stream.counting = self.stream.pipe.counting();
@@ -160,8 +164,16 @@ impl Transcode {
         // What cannot be read is quoted, and may hold a key.
         let failure = self.finish.hide(failure);
         self.stream.pipe.fail(&failure, &mut self.stream.out);
-        self.finish.end(Ending::Broken(&failure));
+        self.end_early(Ending::Broken(&failure));
         self.closed = true;
+    }
+
+    /// Ends the record of an answer that is not complete, with what was said of it.
+    fn end_early(&mut self, ending: Ending<'_>) {
+        if !self.finish.has_ended() {
+            self.finish.uncounted(self.stream.pipe.tally());
+            self.finish.end(ending);
+        }
     }
 
     /// Lets the provider's connection be used again, in the background: the client must not wait
@@ -222,6 +234,12 @@ impl Transcode {
         };
         self.settle(result);
         Poll::Ready(())
+    }
+}
+
+impl Drop for Transcode {
+    fn drop(&mut self) {
+        self.end_early(Ending::Cancelled);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::count_usage::Counter;
+use super::count_usage::{Asked, Tally};
 use super::prepare::Translated;
 use super::transcode::{Counting, Pipe};
 use crate::actors::Handles;
@@ -18,7 +18,7 @@ struct Translate {
     encoder: Box<dyn StreamEncoder>,
     /// Decoded, not yet encoded.
     events: VecDeque<ChatEvent>,
-    counter: Counter,
+    tally: Tally,
     /// The last event, held back until the tokens that the provider did not report are counted.
     held: Option<ChatEvent>,
 }
@@ -28,14 +28,14 @@ pub(super) fn pipe(
     translated: &Translated,
     upstream: &dyn UpstreamCodec,
     client: &dyn ClientCodec,
-    counted: (&Handles, &str),
+    counted: (&Handles, &Arc<str>),
 ) -> Box<dyn Pipe> {
     let (handles, model) = counted;
     Box::new(Translate {
         decoder: upstream.stream_decoder(&translated.chat, &translated.exchange.provider),
         encoder: client.stream_encoder(&translated.exchange),
         events: VecDeque::new(),
-        counter: Counter::new(handles, model, Arc::clone(&translated.chat)),
+        tally: Tally::new(&handles.tokenizer, model, Asked::Chat(Arc::clone(&translated.chat))),
         held: None,
     })
 }
@@ -61,7 +61,7 @@ impl Translate {
                     seen.ended = true;
                 }
                 ChatEvent::Started { usage, .. } => seen.usage = *usage,
-                _ => self.counter.hear(&event),
+                _ => self.tally.hear(&event),
             }
             self.encoder.encode(&event, out);
         }
@@ -92,7 +92,11 @@ impl Pipe for Translate {
 
     fn counting(&mut self) -> Option<Counting> {
         self.held.as_ref()?;
-        Some(self.counter.count())
+        Some(self.tally.clone().count())
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 
     fn counted(&mut self, counted: Option<Usage>, out: &mut BytesMut) -> Seen {

@@ -1,16 +1,15 @@
 //! The pipe between a client and a provider that speak the same protocol.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::count_usage::Counter;
+use super::count_usage::{Asked, Tally, asked};
 use super::prepare::Request;
 use super::transcode::{Counting, Pipe};
 use crate::actors::Handles;
-use crate::chat::{ChatEvent, Failure, Operation, Protocol, Usage};
-use crate::codec::{self, Seen, StreamDecoder, VerbatimStream};
+use crate::chat::{Failure, Operation, Protocol, Usage};
+use crate::codec::{self, Seen, VerbatimStream};
 use crate::config::{Candidate, ProviderKind};
 use crate::sse::Frame;
 
@@ -18,43 +17,41 @@ struct Verbatim {
     stream: Box<dyn VerbatimStream>,
     /// Chat ends with its `[DONE]`, behind which nothing comes.
     lingers: bool,
-    /// Reads along where the provider may send no usage.
-    shadow: Option<Shadow>,
+    /// What was asked, until the provider has told how many tokens it has.
+    tally: Option<Tally>,
+    /// Whether the provider may send no usage at all.
+    may_lack_usage: bool,
     has_usage: bool,
-}
-
-/// Collects what is said, in case nobody counts it.
-struct Shadow {
-    decoder: Box<dyn StreamDecoder>,
-    events: VecDeque<ChatEvent>,
-    counter: Counter,
+    /// All of it has come, but no usage.
     is_due: bool,
 }
 
 /// A pipe that forwards frames as they are.
 pub(super) fn pipe(request: &Request, candidate: &Candidate, handles: &Handles) -> Box<dyn Pipe> {
     let endpoint = request.call.endpoint;
-    let stream = endpoint.verbatim().forward_stream(&request.peek, &request.call.request_id);
-    let lingers = endpoint.protocol != Protocol::OpenAiChat;
-    Box::new(Verbatim { stream, lingers, shadow: shadow(request, candidate, handles), has_usage: false })
-}
-
-/// The known services send usage when they are asked to, as they are; of the others nobody knows.
-fn shadow(request: &Request, candidate: &Candidate, handles: &Handles) -> Option<Shadow> {
-    let provider = &candidate.provider;
-    let may_lack = provider.kind == ProviderKind::Custom && request.call.endpoint.operation == Operation::Generate;
-    let chat = may_lack.then(|| request.chat().ok().cloned()).flatten()?;
-    let decoder = codec::upstream(provider.kind.protocol()).stream_decoder(&chat, &provider.key);
-    let counter = Counter::new(handles, &candidate.mapped_model, chat);
-    Some(Shadow { decoder, events: VecDeque::new(), counter, is_due: false })
+    let asked = asked(endpoint, &request.body);
+    Box::new(Verbatim {
+        stream: endpoint.verbatim().forward_stream(&request.peek, &request.call.request_id),
+        lingers: endpoint.protocol != Protocol::OpenAiChat,
+        tally: asked.map(|asked| Tally::new(&handles.tokenizer, &candidate.mapped_model, asked)),
+        // The known services send usage when they are asked to, as they are; of others nobody knows.
+        may_lack_usage: candidate.provider.kind == ProviderKind::Custom,
+        has_usage: false,
+        is_due: false,
+    })
 }
 
 impl Verbatim {
     /// Lets the end wait for the count when the provider sent none.
     fn settle(&mut self, mut seen: Seen) -> Seen {
         self.has_usage |= seen.usage.is_some();
-        if let (true, false, Some(shadow)) = (seen.ended, self.has_usage, &mut self.shadow) {
-            shadow.is_due = true;
+        if let (Some(usage), Some(tally)) = (seen.usage, &mut self.tally)
+            && usage.input > 0
+        {
+            tally.input_is_known();
+        }
+        if seen.ended && self.may_lack_usage && !self.has_usage && self.tally.is_some() {
+            self.is_due = true;
             seen.ended = false;
         }
         seen
@@ -64,11 +61,6 @@ impl Verbatim {
 impl Pipe for Verbatim {
     fn frame(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<Seen, Failure> {
         let seen = self.stream.forward(frame, out)?;
-        if let Some(shadow) = &mut self.shadow {
-            // What it cannot read is not counted; the client has it all the same.
-            let _ = shadow.decoder.decode(frame, &mut shadow.events);
-            shadow.events.drain(..).for_each(|event| shadow.counter.hear(&event));
-        }
         Ok(self.settle(seen))
     }
 
@@ -95,9 +87,13 @@ impl Pipe for Verbatim {
     }
 
     fn counting(&mut self) -> Option<Counting> {
-        let shadow = self.shadow.as_mut().filter(|shadow| shadow.is_due)?;
-        shadow.is_due = false;
-        Some(shadow.counter.count())
+        let tally = self.tally().filter(|_| self.is_due)?;
+        self.is_due = false;
+        Some(tally.count())
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone()?.said(self.stream.said()))
     }
 
     fn counted(&mut self, usage: Option<Usage>, _: &mut BytesMut) -> Seen {
@@ -119,5 +115,5 @@ pub(super) async fn estimate(
     let chat = Arc::clone(request.chat().ok()?);
     let provider = &candidate.provider;
     let answer = codec::upstream(provider.kind.protocol()).decode_response(body, &chat, &provider.key).ok()?;
-    Counter::new(handles, &candidate.mapped_model, chat).count_answer(&answer.blocks).await
+    Tally::new(&handles.tokenizer, &candidate.mapped_model, Asked::Chat(chat)).count_answer(&answer.blocks).await
 }

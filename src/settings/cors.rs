@@ -13,6 +13,14 @@ pub struct CorsOrigins {
     pub any: bool,
 }
 
+impl CorsOrigins {
+    /// Whether any page of another origin is let in.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.any || !self.listed.is_empty()
+    }
+}
+
 /// Reads `CORS_ORIGINS`, a list with commas.
 pub(super) fn cors_origins(read: &mut Reader<'_>) -> CorsOrigins {
     let text = read.text("CORS_ORIGINS").unwrap_or_default();

@@ -72,6 +72,12 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// The kind of database that the URL names.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        if self.url.expose().starts_with("sqlite:") { "sqlite" } else { "postgres" }
+    }
+
     /// A database without TLS and encryption.
     #[must_use]
     pub fn plain(url: String) -> Self {

@@ -4,15 +4,19 @@
 //! operator fixes all of them in one go.
 
 mod breaker;
+mod clients;
 mod cors;
 mod database;
 mod env;
 mod read;
+mod upstream;
 
 pub use breaker::BreakerPolicy;
+pub use clients::ClientSettings;
 pub use cors::CorsOrigins;
 pub use database::{DatabaseSettings, DatabaseTls, EncryptionKeys, RedisSettings, SecretUrl};
 pub use env::{Env, ProcessEnv, load_env_file};
+pub use upstream::UpstreamSettings;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -111,6 +115,8 @@ pub struct HttpSettings {
     pub workers: usize,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// How many clients are served, and how long slow ones are waited for.
+    pub clients: ClientSettings,
     /// How long requests are still taken after a signal to stop, while load balancers notice.
     pub shutdown_delay: Duration,
     /// How long running requests may go on after a signal to stop.
@@ -140,8 +146,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Largest buffered upstream answer, in bytes.
     pub upstream_max_response_bytes: usize,
-    /// How long an idle upstream connection is kept.
-    pub upstream_idle: Duration,
+    /// Connections to providers.
+    pub upstream: UpstreamSettings,
     /// Most providers that are tried for one request.
     pub max_attempts: usize,
     /// How long a stream is silent before a sign of life is sent; `None`: none ever is.
@@ -152,8 +158,6 @@ pub struct Settings {
     pub anthropic_default_max_tokens: u64,
     /// A prefix that is taken off model names.
     pub provider_suffix: Option<String>,
-    /// Whether certificates of providers are verified.
-    pub verify_ssl: bool,
     /// Timeouts towards providers.
     pub timeouts: TimeoutSettings,
     /// When providers are taken out of routing, and brought back.
@@ -182,13 +186,12 @@ impl Settings {
             replica_id: replica_id(&mut read),
             http: http(&mut read),
             upstream_max_response_bytes: read.whole("UPSTREAM_MAX_RESPONSE_BYTES", 67_108_864, 1..=usize::MAX),
-            upstream_idle: read.seconds("UPSTREAM_IDLE_SECS", 90.0, 0.0).unwrap_or(Duration::ZERO),
+            upstream: upstream::upstream(&mut read),
             max_attempts: read.whole("MAX_ATTEMPTS", 3, 1..=100),
             sse_keepalive: read.seconds("SSE_KEEPALIVE_SECS", 15.0, 0.0),
             strict_translation: read.flag("STRICT_TRANSLATION", false),
             anthropic_default_max_tokens: read.whole("ANTHROPIC_DEFAULT_MAX_TOKENS", 4096, 1..=10_000_000),
             provider_suffix: read.text("PROVIDER_SUFFIX"),
-            verify_ssl: read.flag("VERIFY_SSL", true),
             timeouts: timeouts(&mut read),
             breaker: breaker_policy(&mut read),
             request_log: request_log(&mut read),
@@ -233,6 +236,7 @@ fn http(read: &mut Reader<'_>) -> HttpSettings {
         port: read.parsed("PORT", 18_000, "a port from 0 to 65535"),
         workers: read.whole("WORKERS", cores, 1..=1024),
         max_body_bytes: read.whole("MAX_BODY_BYTES", 33_554_432, 1..=usize::MAX),
+        clients: clients::clients(read),
         shutdown_delay: read.seconds("SHUTDOWN_DELAY_SECS", 3.0, 0.0).unwrap_or(Duration::ZERO),
         shutdown_drain: read.seconds("SHUTDOWN_DRAIN_SECS", 30.0, 0.0).unwrap_or(Duration::ZERO),
     }
@@ -320,7 +324,7 @@ mod tests {
         assert_eq!(settings.timeouts.ttft, None);
         assert_eq!(settings.request_log.retention, Some(Duration::from_secs(30 * 86_400)));
         assert_eq!(settings.log.filter, "info");
-        assert!(settings.verify_ssl && !settings.allow_anonymous);
+        assert!(settings.upstream.verify_ssl && !settings.allow_anonymous);
         assert!(settings.replica_id.len() > 7);
     }
 

@@ -10,12 +10,15 @@ use std::time::Duration;
 use awc::Connector;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
-use awc::http::{StatusCode, Version};
+use awc::http::uri::{Authority, Scheme};
+use awc::http::{StatusCode, Uri, Version};
 use bytes::Bytes;
 use rustls::ClientConfig;
 
 use super::body::{Framing, UpstreamBody};
-use super::strict::StrictConnector;
+use super::connect::StrictConnector;
+use crate::config::AddressRule;
+use crate::settings::UpstreamSettings;
 
 /// Longer than any connection lives; awc has no way to say "never".
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
@@ -23,10 +26,15 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// A pool of connections to providers, for one worker thread.
 pub struct Client {
     tls: Arc<ClientConfig>,
-    idle: Duration,
-    /// By connect timeout, which awc knows per client only. There are as many as providers have
-    /// different ones, usually one.
-    clients: RefCell<HashMap<Option<Duration>, awc::Client>>,
+    settings: UpstreamSettings,
+    clients: RefCell<HashMap<Kind, awc::Client>>,
+}
+
+/// What awc knows per client only. There are as many as providers have different ones, usually one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    encrypted: bool,
+    connect_timeout: Option<Duration>,
 }
 
 /// A request to a provider.
@@ -77,10 +85,10 @@ pub enum SendError {
 }
 
 impl Client {
-    /// A client that keeps idle connections for `idle`.
+    /// A client without connections.
     #[must_use]
-    pub fn new(tls: Arc<ClientConfig>, idle: Duration) -> Self {
-        Self { tls, idle, clients: RefCell::new(HashMap::new()) }
+    pub fn new(tls: Arc<ClientConfig>, settings: UpstreamSettings) -> Self {
+        Self { tls, settings, clients: RefCell::new(HashMap::new()) }
     }
 
     /// Sends a request and waits for the head of the answer, however long that takes. Dropping
@@ -89,8 +97,9 @@ impl Client {
     /// # Errors
     /// Why there is no answer.
     pub async fn send(&self, request: UpstreamRequest<'_>) -> Result<UpstreamResponse, SendError> {
-        let client = self.client(request.connect_timeout);
-        let mut builder = client.post(request.url).no_decompress();
+        let (encrypted, uri) = address(request.url)?;
+        let client = self.client(Kind { encrypted, connect_timeout: request.connect_timeout });
+        let mut builder = client.post(uri).no_decompress();
         let headers = builder.headers_mut();
         for (name, value) in request.headers {
             headers.insert(name, value);
@@ -109,28 +118,53 @@ impl Client {
         Ok(UpstreamResponse { head, body: UpstreamBody::new(response, framing) })
     }
 
-    fn client(&self, connect_timeout: Option<Duration>) -> awc::Client {
+    fn client(&self, kind: Kind) -> awc::Client {
         let mut clients = self.clients.borrow_mut();
-        clients.entry(connect_timeout).or_insert_with(|| self.build(connect_timeout)).clone()
+        clients.entry(kind).or_insert_with(|| self.build(kind)).clone()
     }
 
-    fn build(&self, connect_timeout: Option<Duration>) -> awc::Client {
-        let within = connect_timeout.unwrap_or(FOREVER);
+    fn build(&self, kind: Kind) -> awc::Client {
+        let UpstreamSettings { idle, tcp_keepalive, allow_link_local, .. } = self.settings;
+        let tls = kind.encrypted.then(|| Arc::clone(&self.tls));
         let connector = Connector::new()
-            .connector(StrictConnector::new())
-            .rustls_0_23(Arc::clone(&self.tls))
+            .connector(StrictConnector::new(tls, AddressRule::new(allow_link_local), tcp_keepalive))
             // awc's limit counts all hosts of a worker together: one slow provider would block
             // every other.
             .limit(0)
-            .timeout(within)
-            .handshake_timeout(within)
-            .conn_keep_alive(self.idle)
+            .timeout(kind.connect_timeout.unwrap_or(FOREVER))
+            .conn_keep_alive(idle)
             .conn_lifetime(FOREVER);
         awc::Client::builder().connector(connector).disable_redirects().disable_timeout().no_default_headers().finish()
     }
 }
 
+/// Whether TLS is wanted, and the address as awc gets it: to awc, which would add TLS above our
+/// connections, they are all plain.
+fn address(url: &str) -> Result<(bool, Uri), SendError> {
+    let unusable = |error: &dyn std::error::Error| SendError::Connect(error.to_string());
+    let uri = Uri::try_from(url).map_err(|error| unusable(&error))?;
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return Ok((false, uri));
+    }
+    let mut parts = uri.into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    if let Some(authority) = parts.authority.take_if(|authority| authority.port().is_none()) {
+        let authority = Authority::try_from(format!("{}:443", authority.host()));
+        parts.authority = Some(authority.map_err(|error| unusable(&error))?);
+    }
+    Ok((true, Uri::from_parts(parts).map_err(|error| unusable(&error))?))
+}
+
 impl Head {
+    /// A head for tests.
+    #[cfg(test)]
+    pub(crate) fn new(status: u16, headers: &[(&'static str, &str)]) -> Self {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        Self { status, headers: headers.iter().map(pair).collect() }
+    }
+
     /// A header's value, when it is visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -170,4 +204,22 @@ impl From<SendRequestError> for SendError {
 
 fn is_eof(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encrypted_address_keeps_its_port() {
+        for (url, encrypted, plain) in [
+            ("http://h/v1/x?y=1", false, "http://h/v1/x?y=1"),
+            ("https://h/v1/x?y=1", true, "http://h:443/v1/x?y=1"),
+            ("HTTPS://h:8443/v1", true, "http://h:8443/v1"),
+            ("https://[::1]/v1", true, "http://[::1]:443/v1"),
+        ] {
+            assert_eq!(address(url).unwrap(), (encrypted, plain.parse().unwrap()), "{url}");
+        }
+        assert!(address("http:///v1").is_err());
+    }
 }

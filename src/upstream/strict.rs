@@ -1,4 +1,4 @@
-//! TCP with three corrections of what awc makes of HTTP/1.1.
+//! A connection with three corrections of what awc makes of HTTP/1.1.
 //!
 //! - awc ends a body without an error when the connection closes in the middle of it, so a cut
 //!   answer would look whole. Here the end of a connection is an error of its own; awc passes it
@@ -8,62 +8,52 @@
 //!   the rule comes from.
 //! - awc adds a `date` to every request. Ours carry only the headers that we promise.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector, ConnectorService, Resolver};
-use awc::http::Uri;
+use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Connects with [`StrictStream`].
-#[derive(Clone)]
-pub(super) struct StrictConnector(ConnectorService);
+/// What carries the bytes of HTTP.
+#[derive(Debug)]
+pub(super) enum Wire {
+    /// TCP alone.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<AsyncTlsStream<TcpStream>>),
+}
 
-/// A TCP stream that carries one request after the other.
+/// A connection that carries one request after the other.
 #[derive(Debug)]
 pub(super) struct StrictStream {
-    tcp: TcpStream,
+    wire: Wire,
     /// The next bytes to write begin the head of a request, or go on with it.
     in_request_head: bool,
     /// The next bytes to read begin the head of an answer.
     before_answer: bool,
 }
 
-impl StrictConnector {
-    pub(super) fn new() -> Self {
-        Self(Connector::new(Resolver::default()).service())
-    }
-}
-
-impl Service<ConnectInfo<Uri>> for StrictConnector {
-    type Response = Connection<Uri, StrictStream>;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<ConnectInfo<Uri>>::poll_ready(&self.0, cx)
+impl StrictStream {
+    pub(super) const fn new(wire: Wire) -> Self {
+        Self { wire, in_request_head: true, before_answer: true }
     }
 
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let connecting = self.0.call(info);
-        Box::pin(async move {
-            let (stream, uri) = connecting.await?.into_parts();
-            // awc sets none; without it a request that is written in two parts waits for an ACK.
-            stream.set_nodelay(true).map_err(ConnectError::Io)?;
-            Ok(Connection::new(uri, StrictStream { tcp: stream, in_request_head: true, before_answer: true }))
-        })
+    /// The connection below.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        match &self.wire {
+            Wire::Plain(tcp) => tcp,
+            Wire::Tls(tls) => tls.get_ref().0,
+        }
     }
 }
 
 impl AsyncRead for StrictStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
             return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof)));
         }
@@ -83,11 +73,12 @@ impl AsyncWrite for StrictStream {
         let date = if self.in_request_head { date_header(buf) } else { None };
         let Some((start, end)) = date else {
             self.in_request_head = false;
-            return Pin::new(&mut self.tcp).poll_write(cx, buf);
+            return Pin::new(&mut self.wire).poll_write(cx, buf);
         };
         let [head, rest] = [buf.get(..start).unwrap_or_default(), buf.get(end..).unwrap_or_default()];
-        let written =
-            ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(rest)]))?;
+        let written = ready!(
+            Pin::new(&mut self.wire).poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(rest)])
+        )?;
         if written < start {
             return Poll::Ready(Ok(written));
         }
@@ -96,11 +87,54 @@ impl AsyncWrite for StrictStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        Pin::new(&mut self.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, parts),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
     }
 }
 
@@ -134,11 +168,11 @@ fn correct_version(answer: &mut [u8]) {
 
 impl ActixStream for StrictStream {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_read_ready(&self.tcp, cx)
+        ActixStream::poll_read_ready(self.tcp(), cx)
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_write_ready(&self.tcp, cx)
+        ActixStream::poll_write_ready(self.tcp(), cx)
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::feed::{Change, Feed};
-use crate::load::Spread;
 use crate::scale::{Scale, tell};
-use crate::support::{Admin, Cluster, Postgres, alone, provider};
+use crate::support::feed::{Change, Feed};
+use crate::support::load::Spread;
+use crate::support::servers::Postgres;
+use crate::support::{Admin, Cluster, alone, provider};
 
 /// How late a replica may serve what another one has answered.
 const BOUND: Duration = Duration::from_secs(1);

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::feed::Feed;
-use crate::load::pause;
 use crate::scale::{Scale, tell};
-use crate::support::{Admin, Cluster, Postgres, alone, eventually, provider, version_of};
+use crate::support::feed::Feed;
+use crate::support::load::pause;
+use crate::support::servers::Postgres;
+use crate::support::{Admin, Cluster, alone, eventually, provider, version_of};
 
 /// Writers at each replica.
 const WRITERS: usize = 2;

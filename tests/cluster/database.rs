@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::feed::Feed;
-use crate::load::{Ask, Plan, Target, pause};
 use crate::scale::{Scale, tell};
-use crate::support::{Answer, Cluster, Link, Mock, Postgres, Replica, alone, eventually, hello, provider};
+use crate::support::feed::{Change, Feed};
+use crate::support::load::{Ask, Plan, Target, pause};
+use crate::support::servers::{Link, Postgres};
+use crate::support::{Answer, Cluster, Mock, Replica, alone, eventually, hello, provider};
 
 /// How long a write may take to be refused.
 const REFUSED_WITHIN: Duration = Duration::from_secs(15);
@@ -33,7 +34,7 @@ fn ride_out(what: &str, begin: impl FnOnce(&mut Postgres), end: impl FnOnce(&mut
     let database = postgres.create_database();
     let cluster = Cluster::start(&postgres.url(&database), &[]);
     prepare(&cluster, &mock);
-    let ask = |_| Ask { key: KEY.into(), body: hello("mock").into() };
+    let ask = |_| Ask::chat(KEY, hello("mock"));
     let rate = scale.rate / 3;
     let target = |address| Target { address, rate, connections: scale.connections };
     let plan = Plan { targets: cluster.addresses().into_iter().map(target).collect(), ask: &ask, judge: &judge };
@@ -154,7 +155,7 @@ fn a_replica_that_is_cut_off_goes_on_and_catches_up_without_a_gap_in_its_feed() 
     // The feed goes on with what comes next.
     let version = far.admin().change("PUT", "/providers/1", &json!({"weight": 12})).0;
     told.extend(resumed.changes_until(version));
-    let messages = |changes: &[crate::feed::Change]| changes.iter().map(|c| c.message.clone()).collect::<Vec<_>>();
+    let messages = |changes: &[Change]| changes.iter().map(|c| c.message.clone()).collect::<Vec<_>>();
     assert_eq!(messages(&told), messages(&whole.changes_until(version)));
     assert_eq!(told.iter().map(|change| change.version).collect::<Vec<_>>(), (1..=version).collect::<Vec<_>>());
 }

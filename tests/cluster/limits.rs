@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::load::{Ask, Plan, Report, Sample, Target};
 use crate::scale::{Scale, tell};
-use crate::support::{Answer, Cluster, Mock, Postgres, Redis, alone, eventually, hello};
+use crate::support::load::{Ask, Plan, Report, Sample, Target, pause};
+use crate::support::servers::{Postgres, Redis};
+use crate::support::{Answer, Cluster, Mock, alone, eventually, hello};
 
 /// Requests a second that the credential may make, and the size of its bucket.
 const RATE: u32 = 100;
@@ -50,7 +51,7 @@ impl Limited {
 }
 
 fn ask(_number: u32) -> Ask {
-    Ask { key: KEY.into(), body: hello("mock").into() }
+    Ask::chat(KEY, hello("mock"))
 }
 
 /// Whole answers, and refusals that say when to come again.
@@ -110,14 +111,14 @@ fn when_redis_dies_no_request_fails_and_each_replica_keeps_the_limit_by_itself()
     let plan = Plan { targets: limited.targets(&scale), ask: &ask, judge: &judge };
     let half = scale.limited / 2;
     let (killed, report) = plan.during(|| {
-        crate::load::pause(half);
+        pause(half);
         let killed = Instant::now();
         limited.redis.kill();
         for replica in &limited.cluster.replicas {
             eventually("the metric tells of the loss", || replica.metric("llm_proxy_redis_up") == Some(0.0));
             assert_eq!(replica.get("/health/ready").status, 200);
         }
-        crate::load::pause(half.saturating_sub(killed.elapsed()));
+        pause(half.saturating_sub(killed.elapsed()));
         killed
     });
     tell(&format!("Redis killed: {report}"));

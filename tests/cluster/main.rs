@@ -3,9 +3,9 @@
 
 #![cfg(test)]
 
-mod feed;
-mod load;
 mod scale;
+#[expect(dead_code, reason = "shared with the soak tests, which use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 mod changes;

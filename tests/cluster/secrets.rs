@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, Cluster, Postgres, Upstream, alone, eventually, provider};
+use crate::support::servers::Postgres;
+use crate::support::upstream::Upstream;
+use crate::support::{Answer, Cluster, alone, eventually, provider};
 
 const KEYS: [&str; 2] = [
     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",

@@ -8,7 +8,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::scale::tell;
-use crate::support::{Answer, Mock, Postgres, Replica, alone, eventually};
+use crate::support::servers::Postgres;
+use crate::support::{Answer, Mock, Replica, alone, eventually};
 
 const KEY: &str = "sk-of-the-clients";
 

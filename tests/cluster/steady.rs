@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::load::{Ask, Clock, Ending, Plan, Target, pause};
 use crate::scale::{Scale, tell};
-use crate::support::{Act, Admin, Answer, Cluster, Postgres, Received, Upstream, alone, eventually, hello, provider};
+use crate::support::load::{Ask, Clock, Ending, Plan, Target, pause};
+use crate::support::servers::Postgres;
+use crate::support::upstream::{Act, Received, Upstream};
+use crate::support::{Admin, Answer, Cluster, alone, eventually, hello, provider};
 
 const CHANGES_A_SECOND: u32 = 20;
 
@@ -62,7 +64,7 @@ fn no_request_fails_or_sees_half_a_change_while_everything_changes() {
     let seen = Mutex::new(BTreeSet::new());
     let ask = |number: u32| {
         let key = if number % 4 == 3 { Arc::clone(&rotating.key.lock().unwrap()) } else { Arc::clone(&stays) };
-        Ask { key, body: hello(["even", "odd"][usize::from(number % 2 == 1)]).into() }
+        Ask::chat(key, hello(["even", "odd"][usize::from(number % 2 == 1)]))
     };
     let judge = |ask: &Ask, answer: &Answer| judge(ask, answer, &seen);
     let rate = scale.rate / 3;

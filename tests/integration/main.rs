@@ -4,28 +4,37 @@
 
 mod support;
 
+mod addresses;
 mod auth;
 mod bad_requests;
 mod commands;
 mod completions;
+mod concurrency;
 mod config;
+mod cors;
 mod demo;
 mod disconnects;
 mod encryption;
+mod faults;
 mod feed;
+mod header_policy;
 mod history;
 mod hostile;
 mod keepalive;
 mod large_bodies;
 mod models;
 mod observability;
+mod overload;
+mod partial_usage;
 mod protocols;
 mod rate_limits;
 mod routes;
 mod secrets;
 mod shared_limits;
 mod shutdown;
+mod slow_clients;
 mod streams;
+mod tls;
 mod upstream_errors;
 mod verbatim;
 mod weights;

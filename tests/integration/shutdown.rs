@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
 use llm_proxy::server::Stop;
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
+use crate::support::websocket::WebSocket;
 use crate::support::{
     ADMIN_KEY, Act, Connection, Process, TestProxy, Upstream, assert_error, eventually, hello, hello_stream, log_rows,
 };
@@ -162,4 +164,94 @@ fn the_last_requests_are_logged_before_the_end() {
     }
     let folder = proxy.stop();
     assert_eq!(log_rows(folder.path()).len(), 20);
+}
+
+#[test]
+fn while_it_is_led_away_traffic_is_served_and_its_connections_end() {
+    let mut proxy = TestProxy::before_mock_with(&[("SHUTDOWN_DELAY_SECS", "3600")]);
+    let bearer = proxy.bearer();
+    let headers = [("authorization", bearer.as_str())];
+    let mut kept = [proxy.connect(), proxy.connect(), proxy.connect()];
+    for connection in &mut kept {
+        let answer = connection.ask("GET", "/health/ready", &[], b"");
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+    }
+    proxy.begin_stop(Stop::Delayed);
+    let ready = || Connection::open(proxy.address()).ask("GET", "/health/ready", &[], b"").status;
+    eventually("the process is not ready", || ready() == 503);
+    let [health, chat, stream] = &mut kept;
+    let told = [
+        health.ask("GET", "/health", &[], b""),
+        chat.ask("POST", "/v1/chat/completions", &headers, hello("mock").to_string().as_bytes()),
+        stream.ask("POST", "/v1/chat/completions", &headers, hello_stream("mock").to_string().as_bytes()),
+    ];
+    for answer in told {
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{answer:?}");
+    }
+    assert!(kept.iter_mut().all(Connection::is_closed));
+    // A websocket is no connection that a load balancer keeps.
+    let mut feed = WebSocket::feed(proxy.address(), "");
+    assert_eq!(feed.message()["type"], "hello");
+}
+
+#[test]
+fn who_came_before_the_listener_was_closed_is_answered() {
+    let upstream = Upstream::json("{\"choices\":[]}");
+    let mut proxy = TestProxy::before_with(&upstream, &[("SHUTDOWN_DRAIN_SECS", "10")]);
+    let bearer = proxy.bearer();
+    let headers = [("authorization", bearer.as_str())];
+    let body = hello("m").to_string();
+    // This one has said nothing yet, so the server waits for it a moment before it closes.
+    let mut early = proxy.connect();
+    let mut kept = proxy.connect();
+    let mut status = || kept.ask("GET", "/health", &[], b"").json()["status"].clone();
+    assert_eq!(status(), "ok");
+    proxy.begin_stop(Stop::Soon);
+    eventually("the server stops", || status() == "draining");
+    // Few of these are accepted before nobody accepts any more.
+    let late = (0..50).map(|_| {
+        let mut connection = proxy.connect();
+        connection.send("POST", "/v1/chat/completions", &headers, body.as_bytes());
+        connection
+    });
+    let late: Vec<Connection> = late.collect();
+    early.send("POST", "/v1/chat/completions", &headers, body.as_bytes());
+    for mut connection in late.into_iter().chain([early]) {
+        let answer = connection.answer("POST");
+        if answer.status != 200 {
+            assert_error(&answer, 503, "shutting_down");
+            assert_eq!((answer.header("connection"), answer.header("retry-after")), (Some("close"), Some("1")));
+        }
+    }
+    eventually("the listener is closed", || std::net::TcpStream::connect(proxy.address()).is_err());
+    proxy.stop();
+}
+
+#[test]
+fn clients_that_read_nothing_do_not_hold_the_process_back() {
+    let content = "a".repeat(50_000);
+    let event = format!(
+        "data: {{\"model\":\"real\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{content}\"}}}}]}}\n\n"
+    );
+    let (sent, stalled) = std::sync::mpsc::channel();
+    let upstream = Upstream::new(move |_| {
+        let events = (0..240).map(|_| Act::chunk(&event));
+        // What is behind the first events reaches nobody.
+        let _ = sent.send(());
+        [Act::stream_head()].into_iter().chain(events).chain([Act::Hang]).collect()
+    });
+    let server = Server::before(&upstream, &[("SHUTDOWN_DRAIN_SECS", "1"), ("CLIENT_STALL_SECS", "0")]);
+    let mut reader = server.begin(&hello_stream("m"));
+    socket2::SockRef::from(&*reader.socket()).set_recv_buffer_size(65_536).unwrap();
+    assert_eq!(reader.head().status, 200);
+    stalled.recv().unwrap();
+    let _feed = WebSocket::feed(server.address, "");
+    let begin = Instant::now();
+    server.process.signal("INT");
+    let (status, log) = server.process.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    // A second until the listener is closed, one to drain, five for last words and two looks of
+    // actix-server, which looks once a second; the rest is the machine's.
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}: {log}", begin.elapsed());
+    assert!(log.contains("\"message\":\"stopped\""), "{log}");
 }

@@ -19,13 +19,14 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 const GUARD: &str = r#""$@" >server.log 2>&1 </dev/null & pid=$!; echo $pid; read -r _; kill -INT $pid; wait $pid"#;
 
 /// A server process and what ends it.
-struct Daemon {
+pub struct Daemon {
     guard: Child,
     pid: String,
 }
 
 impl Daemon {
-    fn start(folder: &Path, command: &[String]) -> Self {
+    /// Runs a command in a folder that its user may write into.
+    pub fn start(folder: &Path, command: &[String]) -> Self {
         let mut guard = as_postgres(&["sh", "-c", GUARD, "guard"]);
         guard.args(command).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut guard = guard.spawn().unwrap();
@@ -64,18 +65,18 @@ fn as_postgres(command: &[&str]) -> Command {
 }
 
 /// A folder that `postgres` may write into.
-fn open_folder() -> TempDir {
+pub fn open_folder() -> TempDir {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     folder
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let end = Instant::now() + START_WITHIN;
     while !ready() {
         assert!(Instant::now() < end, "{what} did not get ready");

@@ -1,29 +1,36 @@
 //! What is known about the health of each provider.
 
 mod health;
+#[cfg(test)]
+mod interleavings;
 mod permit;
 #[cfg(test)]
 mod tests;
 mod view;
+mod vitals;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext as _, Context, Handler, Message, SpawnHandle};
+use chrono::Utc;
 use tokio::time::Instant;
 
-use self::health::Health;
 pub use self::health::{Admission, Outcome, ShutReason};
+use self::health::{Ejection, Health};
 use self::permit::InFlight;
 pub use self::permit::Permit;
 pub use self::view::{Bar, Choice, PoolView, Prospect, Unchosen};
+pub use self::vitals::{AttemptFacts, Fault, Vitals};
 use super::adopt::Adopt;
 use super::published::Publisher;
-use crate::config::{ProviderId, Snapshot};
+use crate::config::{Provider, ProviderId, Snapshot};
 use crate::settings::BreakerPolicy;
+use crate::telemetry::Telemetry;
+use crate::telemetry::providers::{CircuitState, Routing, Shown};
 
 /// Tells how an attempt ended. Never awaited: the request is over by then.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct ReportOutcome {
     /// Whose attempt it was.
@@ -32,13 +39,21 @@ pub struct ReportOutcome {
     pub outcome: Outcome,
     /// When it began.
     pub started: Instant,
+    /// What it showed beside that.
+    pub facts: AttemptFacts,
 }
+
+/// Asks what is known of every provider that is configured.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<(ProviderId, Vitals)>")]
+pub struct ReadVitals;
 
 /// Owns the health of every provider and publishes who may get how much.
 pub struct ProviderPoolActor {
     pool: Pool,
     views: Publisher<PoolView>,
     timer: Option<SpawnHandle>,
+    telemetry: Telemetry,
 }
 
 /// The state itself, without a mailbox.
@@ -53,7 +68,10 @@ struct Pool {
 #[derive(Default)]
 struct Member {
     key: Arc<str>,
+    /// `None`: switched off, or its row is broken.
+    usable: Option<Arc<Provider>>,
     health: Health,
+    vitals: Vitals,
     in_flight: InFlight,
 }
 
@@ -69,7 +87,8 @@ impl Pool {
     /// one that is switched off begins anew when it returns; its running attempts still count.
     fn adopt(&mut self, snapshot: &Snapshot) {
         let mut known = std::mem::take(&mut self.members);
-        let usable: HashSet<ProviderId> = snapshot.usable.iter().map(|provider| provider.id).collect();
+        let usable: HashMap<ProviderId, &Arc<Provider>> =
+            snapshot.usable.iter().map(|provider| (provider.id, provider)).collect();
         for record in &snapshot.providers {
             let id = ProviderId(record.id);
             let mut member = known.remove(&id).unwrap_or_default();
@@ -77,7 +96,8 @@ impl Pool {
             if let Some(running) = self.gone.remove(&id) {
                 member.in_flight = running;
             }
-            if !usable.contains(&id) {
+            member.usable = usable.get(&id).map(|provider| Arc::clone(provider));
+            if member.usable.is_none() {
                 member.health = Health::default();
             }
             self.members.insert(id, member);
@@ -86,15 +106,15 @@ impl Pool {
         self.gone.retain(|_, in_flight| in_flight.is_shared());
     }
 
-    fn report(&mut self, report: ReportOutcome, now: Instant) {
-        let Some(member) = self.members.get_mut(&report.provider) else {
-            return;
-        };
-        if let Some(ejection) = member.health.on(report.outcome, report.started, now, &self.policy) {
-            let (provider, reason) = (&*member.key, ejection.reason.label());
-            let seconds = ejection.until.saturating_duration_since(now).as_secs_f64();
-            log::warn!(provider, reason, seconds; "provider taken out of routing");
-        }
+    /// Takes in how an attempt ended; gives the ejection that it caused, and of whom.
+    fn report(&mut self, report: ReportOutcome, now: Instant) -> Option<(&str, Ejection)> {
+        let ReportOutcome { provider, outcome, started, facts } = report;
+        let member = self.members.get_mut(&provider)?;
+        member.vitals.on(outcome, facts, Utc::now());
+        // Who is switched off begins anew, whatever its last attempts come to.
+        member.usable.as_ref()?;
+        let ejection = member.health.on(outcome, started, now, &self.policy)?;
+        Some((&member.key, ejection))
     }
 
     fn tick(&mut self, now: Instant) {
@@ -115,6 +135,26 @@ impl Pool {
         });
         PoolView::new(before, members)
     }
+
+    /// What the metrics show of each provider.
+    fn shown(&self, view: &PoolView) -> HashMap<Arc<str>, Shown> {
+        let shown = |member: &Member| {
+            let routing = member.usable.as_ref().map(|provider| Routing {
+                circuit: match view.admission(provider.id) {
+                    Some(Admission::Shut { reason: ShutReason::Breaker, .. }) => CircuitState::Open,
+                    Some(Admission::Probing { .. }) => CircuitState::HalfOpen,
+                    _ => CircuitState::Closed,
+                },
+                effective_weight: view.effective_weight(provider),
+            });
+            (Arc::clone(&member.key), Shown { routing, in_flight: member.in_flight.counter() })
+        };
+        self.members.values().map(shown).collect()
+    }
+
+    fn vitals(&self) -> Vec<(ProviderId, Vitals)> {
+        self.members.iter().map(|(id, member)| (*id, member.vitals.clone())).collect()
+    }
 }
 
 // === impl ProviderPoolActor ===
@@ -122,10 +162,10 @@ impl Pool {
 impl ProviderPoolActor {
     /// An actor that knows nothing bad of anybody.
     #[must_use]
-    pub fn new(policy: BreakerPolicy, views: Publisher<PoolView>, snapshot: &Snapshot) -> Self {
+    pub fn new(policy: BreakerPolicy, views: Publisher<PoolView>, snapshot: &Snapshot, telemetry: Telemetry) -> Self {
         let mut pool = Pool::new(policy, &views.current());
         pool.adopt(snapshot);
-        Self { pool, views, timer: None }
+        Self { pool, views, timer: None, telemetry }
     }
 
     /// Publishes what changed and sets the timer for what time alone will change.
@@ -134,6 +174,7 @@ impl ProviderPoolActor {
         let before = self.views.current();
         let view = self.pool.view(&before, now);
         if view != *before {
+            self.telemetry.providers.show(self.pool.shown(&view));
             self.views.publish(Arc::new(view));
         }
         if let Some(timer) = self.timer.take() {
@@ -153,6 +194,7 @@ impl Actor for ProviderPoolActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         self.settle(context);
+        self.telemetry.providers.show(self.pool.shown(&self.views.current()));
     }
 }
 
@@ -162,6 +204,8 @@ impl Handler<Adopt> for ProviderPoolActor {
     fn handle(&mut self, Adopt(snapshot): Adopt, context: &mut Context<Self>) {
         self.pool.adopt(&snapshot);
         self.settle(context);
+        // A weight or a name is no part of the view.
+        self.telemetry.providers.show(self.pool.shown(&self.views.current()));
     }
 }
 
@@ -169,7 +213,21 @@ impl Handler<ReportOutcome> for ProviderPoolActor {
     type Result = ();
 
     fn handle(&mut self, report: ReportOutcome, context: &mut Context<Self>) {
-        self.pool.report(report, Instant::now());
+        let now = Instant::now();
+        if let Some((provider, ejection)) = self.pool.report(report, now) {
+            let reason = ejection.reason.label();
+            let seconds = ejection.until.saturating_duration_since(now).as_secs_f64();
+            log::warn!(provider, reason, seconds; "provider taken out of routing");
+            self.telemetry.providers.ejected(provider, reason);
+        }
         self.settle(context);
+    }
+}
+
+impl Handler<ReadVitals> for ProviderPoolActor {
+    type Result = Vec<(ProviderId, Vitals)>;
+
+    fn handle(&mut self, _: ReadVitals, _: &mut Context<Self>) -> Self::Result {
+        self.pool.vitals()
     }
 }

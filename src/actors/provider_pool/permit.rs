@@ -41,6 +41,11 @@ impl InFlight {
         most.is_some_and(|most| self.count() >= most)
     }
 
+    /// The number itself, for those who only read it.
+    pub(super) fn counter(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.0)
+    }
+
     /// Whether somebody else still counts by it, or may begin to.
     pub(super) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1

@@ -117,7 +117,8 @@ fn a_permit_ends_with_its_attempt_whatever_view_gave_it() {
     let mut bench = Bench::new(vec![row(1)]);
     let held = bench.choose().unwrap();
     for _ in 0..6 {
-        let report = ReportOutcome { provider: ProviderId(1), outcome: Outcome::ServerError, started: Instant::now() };
+        let (provider, outcome, started) = (ProviderId(1), Outcome::ServerError, Instant::now());
+        let report = ReportOutcome { provider, outcome, started, facts: AttemptFacts::default() };
         bench.pool.report(report, Instant::now());
         bench.publish();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use governor::RateLimiter;
-use governor::clock::{Clock as _, MonotonicClock};
+use governor::clock::Clock;
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore};
@@ -25,14 +25,23 @@ pub(super) struct Terms {
 #[derive(Debug)]
 pub(super) struct Bucket {
     terms: Terms,
-    governor: RateLimiter<NotKeyed, Level, MonotonicClock, StateInformationMiddleware>,
+    governor: RateLimiter<NotKeyed, Level, TokioClock, StateInformationMiddleware>,
     level: Level,
     started: Instant,
 }
 
+/// The clock of the runtime: unlike that of the system it can be stopped, so that schedules repeat.
+#[derive(Debug, Clone, Default)]
+struct TokioClock;
+
 /// The state of the governor, which can also be looked at from outside.
 #[derive(Debug, Clone, Default)]
 struct Level(Arc<InMemoryState>);
+
+/// The time by the clock of the runtime.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 // === impl Terms ===
 
@@ -51,6 +60,16 @@ impl Terms {
         let remaining = remaining.min(limit);
         let full_in = self.refill(limit.saturating_sub(remaining));
         Decision { limit, remaining, full_in, retry_after, can_recover: true }
+    }
+}
+
+// === impl TokioClock ===
+
+impl Clock for TokioClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        now()
     }
 }
 
@@ -82,8 +101,8 @@ impl StateStore for Level {
 impl Bucket {
     pub(super) fn new(terms: Terms) -> Self {
         let quota = governor::Quota::per_second(terms.per_second).allow_burst(terms.burst);
-        let (started, level) = (Instant::now(), Level::default());
-        let governor = RateLimiter::new(quota, level.clone(), MonotonicClock);
+        let (started, level) = (now(), Level::default());
+        let governor = RateLimiter::new(quota, level.clone(), TokioClock);
         Self { terms, governor, level, started }
     }
 
@@ -101,7 +120,7 @@ impl Bucket {
     /// Whole tokens left; takes none.
     pub(super) fn remaining(&self) -> u32 {
         let full_at = self.level.full_at().map_or(Duration::ZERO, Duration::from);
-        let full_in = full_at.saturating_sub(self.started.elapsed());
+        let full_in = full_at.saturating_sub(now().saturating_duration_since(self.started));
         let interval = self.terms.refill(1).max(Duration::from_nanos(1));
         let missing = u32::try_from(full_in.as_nanos().div_ceil(interval.as_nanos())).unwrap_or(u32::MAX);
         self.terms.burst.get().saturating_sub(missing)

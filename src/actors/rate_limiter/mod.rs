@@ -23,7 +23,7 @@ pub use self::shared::RedisStatus;
 pub(in crate::actors) use self::shared::Sharing;
 use self::shared::{Refill, SharedBucket};
 use super::adopt::Adopt;
-use super::published::Publisher;
+use super::published::{Published, Publisher};
 use crate::config::{Quota, Snapshot};
 
 /// What a credential without any quota left is told to wait; nothing will change by itself.
@@ -36,7 +36,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// The bucket of one credential.
 #[derive(Debug)]
 pub struct Limiter {
-    quota: Quota,
+    pub(super) quota: Quota,
     kind: Kind,
 }
 
@@ -72,6 +72,8 @@ pub type LimitTable = HashMap<i32, Arc<Limiter>>;
 pub struct RateLimiterActor {
     table: Publisher<LimitTable>,
     sharing: Option<Arc<Sharing>>,
+    /// What requests see while the next configuration is adopted.
+    visible: Published<Snapshot>,
 }
 
 // === impl Limiter ===
@@ -117,22 +119,31 @@ impl Limiter {
 impl RateLimiterActor {
     /// An actor that goes on with the table published last, so that a restart refills nothing.
     #[must_use]
-    pub(super) const fn new(table: Publisher<LimitTable>, sharing: Option<Arc<Sharing>>) -> Self {
-        Self { table, sharing }
+    pub(super) const fn new(
+        table: Publisher<LimitTable>,
+        sharing: Option<Arc<Sharing>>,
+        visible: Published<Snapshot>,
+    ) -> Self {
+        Self { table, sharing, visible }
     }
 }
 
-/// The table for `snapshot`: a bucket whose quota did not change keeps its level.
-fn adopt(before: &LimitTable, snapshot: &Snapshot, sharing: Option<&Arc<Sharing>>) -> LimitTable {
-    let limited = snapshot.credentials.iter().filter(|credential| credential.quota != Quota::Unlimited);
-    limited
-        .map(|credential| {
-            let id = credential.record.id;
-            let kept = before.get(&id).filter(|limiter| limiter.quota == credential.quota);
-            let limiter = kept.map_or_else(|| Arc::new(Limiter::new(id, credential.quota, sharing)), Arc::clone);
-            (id, limiter)
-        })
-        .collect()
+/// The table for `snapshot`: a bucket whose quota did not change keeps its level, and one of which
+/// only the `visible` configuration knows stays until the next adoption, since requests see that
+/// configuration until `snapshot` is published.
+fn adopt(before: &LimitTable, visible: &Snapshot, snapshot: &Snapshot, sharing: Option<&Arc<Sharing>>) -> LimitTable {
+    let staying = limited(visible).filter_map(|(id, _)| Some((id, Arc::clone(before.get(&id)?))));
+    let adopted = limited(snapshot).map(|(id, quota)| {
+        let kept = before.get(&id).filter(|limiter| limiter.quota == quota);
+        (id, kept.map_or_else(|| Arc::new(Limiter::new(id, quota, sharing)), Arc::clone))
+    });
+    staying.chain(adopted).collect()
+}
+
+/// The credentials with a quota.
+fn limited(snapshot: &Snapshot) -> impl Iterator<Item = (i32, Quota)> {
+    let all = snapshot.credentials.iter().map(|credential| (credential.record.id, credential.quota));
+    all.filter(|(_, quota)| *quota != Quota::Unlimited)
 }
 
 impl Actor for RateLimiterActor {
@@ -157,7 +168,7 @@ impl Handler<Adopt> for RateLimiterActor {
     type Result = ();
 
     fn handle(&mut self, Adopt(snapshot): Adopt, _: &mut Context<Self>) {
-        let table = adopt(&self.table.current(), &snapshot, self.sharing.as_ref());
+        let table = adopt(&self.table.current(), &self.visible.load(), &snapshot, self.sharing.as_ref());
         self.table.publish(Arc::new(table));
     }
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind::TimedOut;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError, Script};
@@ -19,6 +20,30 @@ const REFILL: &str = include_str!("refill.lua");
 
 /// How long a connection may take that no request waits for.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where the shared buckets are: in Redis. Simulations have a model in its place, for they stop the
+/// clock, which no socket heeds.
+#[async_trait]
+pub(super) trait SharedBuckets: Send + Sync {
+    /// Where that is, for the log.
+    fn address(&self) -> String;
+
+    /// The key of a credential's bucket. Another quota is another bucket, and starts full.
+    fn key(&self, credential: i32, terms: Terms) -> String;
+
+    /// Takes up to `want` tokens of the bucket at `key`.
+    ///
+    /// # Errors
+    /// Why there is no answer, in time or at all. The tokens may be gone then: never too many are
+    /// given.
+    async fn take(&self, key: &str, terms: Terms, want: u32) -> Result<Grant, String>;
+
+    /// Whether it does what the buckets need.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn check(&self) -> Result<(), String>;
+}
 
 /// The way to Redis. One connection carries all questions; a broken one is replaced when the
 /// next question is asked.
@@ -67,45 +92,6 @@ impl Redis {
         })
     }
 
-    /// Host and port, for the log.
-    pub(super) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
-    }
-
-    /// The key of a credential's bucket. Another quota is another bucket, and starts full.
-    pub(super) fn key(&self, credential: i32, terms: Terms) -> String {
-        format!("{}limit:{credential}:{}:{}", self.key_prefix, terms.per_second, terms.burst)
-    }
-
-    /// Takes up to `want` tokens of the bucket at `key`.
-    ///
-    /// # Errors
-    /// Why there is no answer, in time or at all. The tokens may be gone then: never too many are
-    /// given.
-    pub(super) async fn take(&self, key: &str, terms: Terms, want: u32) -> Result<Grant, String> {
-        let answer = timeout(self.limit, self.run(Question { key, terms, want })).await;
-        let answer = answer.unwrap_or_else(|_elapsed| Err(RedisError::from(std::io::Error::from(TimedOut))));
-        answer.map_err(|error| {
-            // What does not answer may never do so, and what refuses to write may have been
-            // followed by another server: the next question has a new connection.
-            self.give_up(None);
-            error.to_string()
-        })
-    }
-
-    /// Whether Redis does what the buckets need, which more than a `PING` tells: a replica of
-    /// Redis, or one without memory, refuses to write.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub(super) async fn check(&self) -> Result<(), String> {
-        let connected = timeout(CONNECT_WITHIN.max(self.limit), self.connection()).await;
-        let connected = connected.map_err(|_elapsed| "cannot connect in time".to_owned())?;
-        connected.map_err(|error| error.to_string())?;
-        let key = format!("{}limit:check", self.key_prefix);
-        self.take(&key, Terms::SMALLEST, 0).await.map(drop)
-    }
-
     async fn run(&self, question: Question<'_>) -> Result<Grant, RedisError> {
         let (number, connection) = self.connection().await?;
         match self.ask(connection, question).await {
@@ -148,5 +134,37 @@ impl Redis {
         {
             slot.connection = None;
         }
+    }
+}
+
+#[async_trait]
+impl SharedBuckets for Redis {
+    /// Host and port.
+    fn address(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
+
+    fn key(&self, credential: i32, terms: Terms) -> String {
+        format!("{}limit:{credential}:{}:{}", self.key_prefix, terms.per_second, terms.burst)
+    }
+
+    async fn take(&self, key: &str, terms: Terms, want: u32) -> Result<Grant, String> {
+        let answer = timeout(self.limit, self.run(Question { key, terms, want })).await;
+        let answer = answer.unwrap_or_else(|_elapsed| Err(RedisError::from(std::io::Error::from(TimedOut))));
+        answer.map_err(|error| {
+            // What does not answer may never do so, and what refuses to write may have been
+            // followed by another server: the next question has a new connection.
+            self.give_up(None);
+            error.to_string()
+        })
+    }
+
+    /// More than a `PING` tells: a replica of Redis, or one without memory, refuses to write.
+    async fn check(&self) -> Result<(), String> {
+        let connected = timeout(CONNECT_WITHIN.max(self.limit), self.connection()).await;
+        let connected = connected.map_err(|_elapsed| "cannot connect in time".to_owned())?;
+        connected.map_err(|error| error.to_string())?;
+        let key = format!("{}limit:check", self.key_prefix);
+        self.take(&key, Terms::SMALLEST, 0).await.map(drop)
     }
 }

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::{Addr, Message};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::bucket::{Bucket, Terms};
+use super::bucket::{Bucket, Terms, now};
 use super::lease::{Grant, Lease, Taken, Verdict};
-use super::redis::Redis;
+use super::redis::{Redis, SharedBuckets};
 use super::{Decision, RateLimiterActor};
 use crate::actors::published::Publisher;
 use crate::actors::tell;
@@ -31,7 +31,7 @@ pub struct RedisStatus {
 
 /// What all shared buckets of this replica work with.
 pub(in crate::actors) struct Sharing {
-    redis: Redis,
+    redis: Box<dyn SharedBuckets>,
     /// How long a request waits.
     limit: Duration,
     is_up: AtomicBool,
@@ -73,8 +73,18 @@ impl Sharing {
         telemetry: Telemetry,
     ) -> Result<Self, String> {
         let redis = Redis::new(settings).map_err(|error| error.to_string())?;
+        Ok(Self::over(Box::new(redis), settings.timeout, status, telemetry))
+    }
+
+    /// The same over what is given; a request waits `limit` for it.
+    pub(super) fn over(
+        redis: Box<dyn SharedBuckets>,
+        limit: Duration,
+        status: Publisher<RedisStatus>,
+        telemetry: Telemetry,
+    ) -> Self {
         let (is_up, actor) = (AtomicBool::new(false), Mutex::default());
-        Ok(Self { redis, limit: settings.timeout, is_up, actor, status, telemetry })
+        Self { redis, limit, is_up, actor, status, telemetry }
     }
 
     /// Notes whether Redis answers.
@@ -134,7 +144,7 @@ impl SharedBucket {
             return self.take_alone();
         }
         let mut answer = None;
-        let taken = self.lease().take(Instant::now(), || {
+        let taken = self.lease().take(now(), || {
             let (sender, receiver) = oneshot::channel();
             answer = Some(receiver);
             sender
@@ -157,11 +167,7 @@ impl SharedBucket {
 
     /// Whole tokens left, as far as is known here; takes none.
     pub(super) fn remaining(&self) -> u32 {
-        if self.sharing.is_up.load(Ordering::Relaxed) {
-            self.lease().remaining(Instant::now())
-        } else {
-            self.alone.remaining()
-        }
+        if self.sharing.is_up.load(Ordering::Relaxed) { self.lease().remaining(now()) } else { self.alone.remaining() }
     }
 
     fn take_alone(&self) -> Decision {
@@ -178,7 +184,7 @@ impl SharedBucket {
 
     /// Serves those who wait; gives how many tokens to ask for next.
     fn answered(&self, grant: Grant) -> Option<u32> {
-        self.lease().answered(grant, Instant::now(), |request, verdict| request.send(verdict).is_ok())
+        self.lease().answered(grant, now(), |request, verdict| request.send(verdict).is_ok())
     }
 
     fn lease(&self) -> MutexGuard<'_, Lease<oneshot::Sender<Verdict>>> {

@@ -11,12 +11,12 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{auth, config, credentials, dto, explain, history, providers};
+use super::{auth, config, credentials, detailed, dto, explain, history, providers};
 use crate::api::live;
 
 const SCHEME: &str = "admin_key";
 
-/// Paths and shapes of `/admin/v1`.
+/// Paths and shapes of `/admin/v1` and of what else the admin key opens.
 #[derive(OpenApi)]
 #[openapi(
     paths(
@@ -26,7 +26,7 @@ const SCHEME: &str = "admin_key";
         credentials::list, credentials::create, credentials::show, credentials::update, credentials::set_status,
         credentials::rotate, credentials::delete,
         config::version, config::reload, history::changes, history::rollback,
-        explain::explain_route, live::feed,
+        explain::explain_route, live::feed, detailed::detailed,
         super::document,
     ),
     components(schemas(dto::ErrorBody)),
@@ -35,6 +35,7 @@ const SCHEME: &str = "admin_key";
         (name = "providers", description = "Services that answer requests"),
         (name = "credentials", description = "Keys of clients"),
         (name = "config", description = "The configuration in force, its history and what it does"),
+        (name = "health", description = "What a replica knows of itself and of the providers"),
     ),
     modifiers(&CommonRules),
 )]
@@ -111,9 +112,9 @@ failures! {
     /// Of calls that read one row.
     RowFailures = [400, 401, 404, 500];
     /// Of calls that add a row.
-    CreateFailures = [400, 401, 409, 413, 415, 500, 503];
+    CreateFailures = [400, 401, 408, 409, 413, 415, 500, 503];
     /// Of calls that change a row.
-    UpdateFailures = [400, 401, 404, 409, 413, 415, 500, 503];
+    UpdateFailures = [400, 401, 404, 408, 409, 413, 415, 500, 503];
     /// Of calls that remove a row.
     DeleteFailures = [400, 401, 404, 500, 503];
     /// Of calls that read the database again.
@@ -121,7 +122,9 @@ failures! {
     /// Of calls that read the history.
     HistoryFailures = [400, 401, 500, 503];
     /// Of calls that explain.
-    ExplainFailures = [400, 401, 404, 413, 415, 500];
+    ExplainFailures = [400, 401, 404, 408, 413, 415, 500];
+    /// Of the report on health.
+    DetailFailures = [401, 503];
     /// Of the feed of changes, before it is open.
     FeedFailures = [400, 401, 403, 426, 503];
 }
@@ -132,11 +135,12 @@ fn failure(status: u16) -> (String, RefOr<Response>) {
         401 => "The admin key is missing or wrong: `unauthorized`",
         403 => "A page of another origin asks that is not in CORS_ORIGINS: `unauthorized`",
         404 => "There is no such row or version: `not_found`",
+        408 => "The body came too slowly: `request_timeout`",
         409 => "Another row has this key, or the history has a gap: `conflict`",
         413 => "The body is too large: `validation_error`",
         415 => "The body is compressed: `validation_error`",
         426 => "The request is no websocket's: `upgrade_required`",
-        503 => "The database is not available: `database_unavailable`",
+        503 => "The database, or what was asked, is not available: `database_unavailable`",
         _ => "A fault of llm-proxy: `internal_error`",
     };
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("AdminError"))).build();

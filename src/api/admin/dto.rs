@@ -23,7 +23,7 @@ pub(super) struct ErrorBody {
 pub(super) struct ErrorDetail {
     /// For people.
     pub(super) message: String,
-    /// One of `validation_error`, `unauthorized`, `not_found`, `conflict`, `upgrade_required`, `internal_error`,
+    /// One of `validation_error`, `unauthorized`, `not_found`, `conflict`, `upgrade_required`, `request_timeout`, `internal_error`,
     /// `database_unavailable`.
     #[serde(rename = "type")]
     pub(super) kind: String,

@@ -75,6 +75,11 @@ impl AdminError {
         Self { field: Some(field.into()), ..error }
     }
 
+    /// 408: the body did not come at the least pace.
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body of the request came too slowly")
+    }
+
     /// 413: the body has more than `limit` bytes.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("The body has more than {limit} bytes");
@@ -105,6 +110,13 @@ impl AdminError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
     }
 
+    /// 503: the keeper of the providers' health does not answer. There is no type of its own for it.
+    pub(super) fn no_vitals(error: AskError) -> Self {
+        log::error!(error:%; "the keeper of the providers' health did not answer");
+        let message = "What is known of the providers cannot be told now; try again later";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", message)
+    }
+
     /// 503: the change cannot be stored, or not soon enough.
     pub(in crate::api) fn unavailable() -> Self {
         let message = "The database is not available; try again later";
@@ -127,6 +139,9 @@ impl ResponseError for AdminError {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             response.insert_header((header::UPGRADE, "websocket")).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));

@@ -4,21 +4,18 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::auth::Admin;
+use super::circuit::Clocks;
 use super::document::ExplainFailures;
-use super::dto::time;
 use super::error::AdminError;
 use super::fields::{Body, Field};
 use super::schemas::{self, RoutingQuestion};
-use crate::actors::provider_pool::{Admission, ShutReason};
 use crate::api::Shared;
 use crate::chat::{Operation, Protocol};
-use crate::config::{Credential, Entity, FieldError, MatchKind, Snapshot};
+use crate::config::{Credential, Entity, FieldError, MatchKind, Quota, Snapshot};
 use crate::proxy::{Assessed, Exclusion, Explanation, Question, Verdict, Views, explain};
 
 /// The longest name of a model that can be asked about.
@@ -129,15 +126,16 @@ fn answer(shared: &Shared, body: &Body) -> Result<RoutingExplanation, AdminError
         suffix: shared.settings.provider_suffix.as_deref(),
     };
     let Explanation { resolved_model, verdict, candidates } = explain(&question, &views);
-    let clocks = (Utc::now(), Instant::now());
+    let clocks = Clocks::now();
     let limits = shared.handles.limits.load();
-    let credential = question.credential.as_deref().map(|Credential { record, .. }| RoutingCredential {
+    let credential = question.credential.as_deref().map(|Credential { record, quota, .. }| RoutingCredential {
         id: record.id,
         name: record.name.clone(),
         allowed: verdict != Verdict::ModelNotAllowed,
         rate_limit: record.rate_limit,
         burst: record.burst,
-        remaining: limits.get(&record.id).map(|limiter| limiter.remaining()),
+        // A bucket outlives its quota for a while.
+        remaining: limits.get(&record.id).filter(|_| *quota != Quota::Unlimited).map(|limiter| limiter.remaining()),
     });
     Ok(RoutingExplanation {
         version: snapshot.version,
@@ -187,12 +185,11 @@ fn operation(field: &Field, protocol: Protocol) -> Result<Operation, FieldError>
 // === impl RoutingCandidate ===
 
 impl RoutingCandidate {
-    /// `clocks` are read at the same time.
-    fn new(candidate: Assessed<'_>, clocks: (DateTime<Utc>, Instant)) -> Self {
+    fn new(candidate: Assessed<'_>, clocks: Clocks) -> Self {
         let Assessed { record, mapping, admission, prospect, .. } = candidate;
         let kind = mapping.as_ref().map(|mapping| mapping.kind);
         let (mapping_key, mapped_model) = mapping.map(|mapping| (mapping.key, mapping.mapped_model)).unzip();
-        let (admission, until) = circuit(admission);
+        let (admission, retry_at) = clocks.circuit(admission);
         Self {
             provider_id: record.id,
             provider_key: record.provider_key.clone(),
@@ -205,26 +202,11 @@ impl RoutingCandidate {
             mapped_model,
             same_protocol: candidate.same_protocol,
             admission,
-            retry_at: until.map(|until| time(on_the_wall(until, clocks))),
+            retry_at,
             in_flight: candidate.in_flight,
             max_concurrency: candidate.max_concurrency,
             eligible: prospect.is_ok(),
             excluded_because: prospect.err().map(Exclusion::name),
         }
     }
-}
-
-/// The state of a circuit, and until when it is shut.
-fn circuit(admission: Option<Admission>) -> (&'static str, Option<Instant>) {
-    match admission {
-        None | Some(Admission::Open { .. }) => ("closed", None),
-        Some(Admission::Probing { .. }) => ("half_open", None),
-        Some(Admission::Shut { until, reason: ShutReason::Breaker, .. }) => ("open", Some(until)),
-        Some(Admission::Shut { until, reason: ShutReason::Cooldown, .. }) => ("cooldown", Some(until)),
-    }
-}
-
-fn on_the_wall(at: Instant, (now, here): (DateTime<Utc>, Instant)) -> DateTime<Utc> {
-    let wait = TimeDelta::from_std(at.saturating_duration_since(here)).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -14,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
 use super::error::AdminError;
+use crate::api::payload::{BodyError, read};
 use crate::config::FieldError;
 
 /// Bodies with more bytes are refused.
@@ -46,9 +47,14 @@ impl FromRequest for Body {
         Box::pin(async move {
             refused?;
             let unreadable = |error: actix_web::Error| AdminError::invalid(format!("The body cannot be read: {error}"));
-            let read = payload.await.map_err(unreadable)?.to_bytes_limited(BODY_LIMIT).await;
-            let body = read.map_err(|_exceeded| AdminError::too_large(BODY_LIMIT))?;
-            Ok(Self(body.map_err(unreadable)?))
+            let body = read(payload.await.map_err(unreadable)?, BODY_LIMIT).await.map_err(|error| match error {
+                BodyError::TooLarge => AdminError::too_large(BODY_LIMIT),
+                BodyError::Slow => AdminError::too_slow(),
+                // Nobody is left who would read this.
+                BodyError::Gone => AdminError::invalid("The body is not complete"),
+                BodyError::Unreadable(error) => unreadable(error),
+            })?;
+            Ok(Self(body))
         })
     }
 }

@@ -4,9 +4,11 @@
 //! and return when every new request sees them.
 
 pub(super) mod auth;
+mod circuit;
 mod config;
 mod credential_body;
 mod credentials;
+mod detailed;
 pub(super) mod document;
 mod dto;
 pub(super) mod error;
@@ -31,7 +33,7 @@ use self::error::AdminError;
 use super::{get, live, openapi};
 use crate::config::Entity;
 
-/// Mounts everything below `/admin/v1`. Needs `web::Data<Shared>`.
+/// Mounts everything below `/admin/v1`, and what else the admin key opens. Needs `web::Data<Shared>`.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
     let scope = web::scope("/admin/v1")
         .service(resource("/auth/validate", "POST").route(web::post().to(auth::validate)))
@@ -45,7 +47,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .configure(provider_routes)
         .configure(credential_routes)
         .default_service(web::to(unknown_path));
-    app.service(scope);
+    app.service(scope).service(resource("/health/detailed", "GET, HEAD").route(get().to(detailed::detailed)));
 }
 
 fn provider_routes(scope: &mut web::ServiceConfig) {

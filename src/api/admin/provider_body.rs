@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use super::fields::{Field, Fields};
 use crate::config::{
-    FieldError, ModelMap, Provider, ProviderDraft, ProviderKind, ProviderParams, ProviderPatch, Sealer, Secret,
+    AddressRule, FieldError, ModelMap, Provider, ProviderDraft, ProviderKind, ProviderParams, ProviderPatch, Sealer,
+    Secret,
 };
 
 /// Fields that only answers have.
 const READ_ONLY: [&str; 5] = ["id", "api_key_state", "created_at", "updated_at", "version"];
 
-/// A new provider.
-pub(super) fn draft(mut fields: Fields) -> Result<ProviderDraft, FieldError> {
+/// A new provider, whose address `rule` allows.
+pub(super) fn draft(mut fields: Fields, rule: AddressRule) -> Result<ProviderDraft, FieldError> {
     fields.ignore(&READ_ONLY);
     let provider_key = fields.required("provider_key", key)?;
     let kind = fields.required("provider_type", kind)?;
@@ -19,7 +20,7 @@ pub(super) fn draft(mut fields: Fields) -> Result<ProviderDraft, FieldError> {
     let draft = ProviderDraft {
         provider_key,
         provider_type: kind.name().to_owned(),
-        api_base: fields.required("api_base", api_base)?,
+        api_base: fields.required("api_base", |field| api_base(&field, rule))?,
         api_key: fields.required("api_key", |field| api_key(&field, least))?,
         model_mapping: Value::Object(fields.optional("model_mapping", model_mapping)?.unwrap_or_default()),
         weight: fields.optional("weight", weight)?.unwrap_or(1),
@@ -30,13 +31,13 @@ pub(super) fn draft(mut fields: Fields) -> Result<ProviderDraft, FieldError> {
     Ok(draft)
 }
 
-/// A change of a provider.
-pub(super) fn patch(mut fields: Fields) -> Result<ProviderPatch, FieldError> {
+/// A change of a provider, whose new address, if any, `rule` allows.
+pub(super) fn patch(mut fields: Fields, rule: AddressRule) -> Result<ProviderPatch, FieldError> {
     fields.ignore(&READ_ONLY);
     let patch = ProviderPatch {
         provider_key: fields.optional("provider_key", key)?,
         provider_type: fields.optional("provider_type", kind)?.map(|kind| kind.name().to_owned()),
-        api_base: fields.optional("api_base", api_base)?,
+        api_base: fields.optional("api_base", |field| api_base(&field, rule))?,
         // Whether it may be empty depends on the stored type, too: the store knows.
         api_key: fields.optional("api_key", |field| api_key(&field, 0))?,
         model_mapping: fields.optional("model_mapping", model_mapping)?,
@@ -70,8 +71,10 @@ fn kind(field: Field) -> Result<ProviderKind, FieldError> {
     Provider::check_kind(field.text(0..=50)?)
 }
 
-fn api_base(field: Field) -> Result<String, FieldError> {
-    Provider::check_api_base(field.text(1..=500)?)
+fn api_base(field: &Field, rule: AddressRule) -> Result<String, FieldError> {
+    let api_base = Provider::check_api_base(field.text(1..=500)?)?;
+    Provider::check_host(&api_base, rule)?;
+    Ok(api_base)
 }
 
 fn api_key(field: &Field, least: usize) -> Result<Secret, FieldError> {

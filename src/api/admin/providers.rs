@@ -18,7 +18,7 @@ use super::writing::{apply, changed, deleted};
 use super::{provider_body, row_id};
 use crate::actors::config::{Applied, Change};
 use crate::api::Shared;
-use crate::config::{Entity, ProviderPatch, ProviderRecord, Snapshot};
+use crate::config::{AddressRule, Entity, ProviderPatch, ProviderRecord, Snapshot};
 
 /// Lists providers by id.
 #[utoipa::path(
@@ -67,7 +67,7 @@ pub(super) fn show(
     responses((status = 201, description = "The new provider", body = ProviderView), CreateFailures),
 )]
 pub(super) async fn create(admin: Admin, shared: web::Data<Shared>, body: Body) -> Result<HttpResponse, AdminError> {
-    let draft = provider_body::draft(body.fields()?)?;
+    let draft = provider_body::draft(body.fields()?, addresses(&shared))?;
     let applied = apply(&shared, admin, Change::CreateProvider(draft)).await?;
     answer(&shared, StatusCode::CREATED, &applied)
 }
@@ -87,7 +87,7 @@ pub(super) async fn update(
     body: Body,
 ) -> Result<HttpResponse, AdminError> {
     let id = row_id(&request, Entity::Provider)?;
-    patch(admin, &shared, id, provider_body::patch(body.fields()?)?).await
+    patch(admin, &shared, id, provider_body::patch(body.fields()?, addresses(&shared))?).await
 }
 
 /// Switches a provider on or off.
@@ -122,6 +122,10 @@ pub(super) async fn delete(
     let id = row_id(&request, Entity::Provider)?;
     let applied = apply(&shared, admin, Change::DeleteProvider(id)).await?;
     Ok(deleted(applied.version))
+}
+
+fn addresses(shared: &Shared) -> AddressRule {
+    AddressRule::new(shared.settings.upstream.allow_link_local)
 }
 
 async fn patch(admin: Admin, shared: &Shared, id: i32, patch: ProviderPatch) -> Result<HttpResponse, AdminError> {

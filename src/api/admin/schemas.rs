@@ -161,6 +161,26 @@ pub(super) fn admission() -> Object {
     names(&["closed", "open", "half_open", "cooldown"]).build()
 }
 
+/// How a replica is.
+pub(super) fn health() -> Object {
+    names(&["ok", "degraded"]).build()
+}
+
+/// Where a configuration came from.
+pub(super) fn source() -> Object {
+    nullable_names(&["database", "snapshot_file"])
+}
+
+/// Whether something answers.
+pub(super) fn up_or_down() -> Object {
+    names(&["up", "down"]).build()
+}
+
+/// The same of what may not be configured.
+pub(super) fn redis_status() -> Object {
+    names(&["up", "down", "disabled"]).build()
+}
+
 /// Why a provider may not be chosen.
 pub(super) fn exclusion() -> Object {
     nullable_names(&[

@@ -325,7 +325,7 @@ impl StreamDecoder for Decoder {
         let kind = event.kind.as_ref().map_or(&*name, |kind| &*kind.0);
         if kind == "error" || (event.error.is_some() && event.kind.is_none()) {
             let value = serde_json::from_slice(data).map_err(|problem| unreadable(&problem))?;
-            out.push_back(ChatEvent::Failed(error::in_band(&value)));
+            out.push_back(ChatEvent::Failed(error::in_band(&value, FailureKind::UpstreamStream)));
             self.phase = Phase::Over;
             return Ok(());
         }

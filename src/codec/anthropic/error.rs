@@ -66,12 +66,13 @@ pub(super) fn decode(status: u16, body: &[u8]) -> Failure {
     failure(FailureKind::Upstream(status), message, said)
 }
 
-/// Reads an error that came in a 200 body or in a stream: its type tells the status.
-pub(super) fn in_band(value: &Value) -> Failure {
+/// Reads an error that came in a 200 body or in a stream: its type tells the status. Without one
+/// it is `otherwise`.
+pub(super) fn in_band(value: &Value, otherwise: FailureKind) -> Failure {
     let said = said(value);
     let message = said.message.clone().unwrap_or_else(|| "the provider reported an error".to_owned());
-    let status = [&said.kind, &said.code].into_iter().flatten().find_map(|word| status_of(word)).unwrap_or(502);
-    failure(FailureKind::Upstream(status), message, said)
+    let status = [&said.kind, &said.code].into_iter().flatten().find_map(|word| status_of(word));
+    failure(status.map_or(otherwise, FailureKind::Upstream), message, said)
 }
 
 /// Whether `body` is an error of this protocol.
@@ -159,11 +160,12 @@ mod tests {
 
     #[test]
     fn the_type_of_an_error_in_a_stream_tells_its_status() {
-        let status = |kind: &str| in_band(&json!({"type":"error","error":{"type":kind,"message":"m"}})).status();
+        let of = |value: &Value| in_band(value, FailureKind::UpstreamStream);
+        let status = |kind: &str| of(&json!({"type":"error","error":{"type":kind,"message":"m"}})).status();
         assert_eq!(status("overloaded_error"), 529);
         assert_eq!(status("rate_limit_error"), 429);
         assert_eq!(status("new_error"), 502);
-        assert_eq!(in_band(&json!({"error":{"code":429,"message":"m"}})).status(), 429);
+        assert_eq!(of(&json!({"error":{"code":429,"message":"m"}})).status(), 429);
     }
 
     #[test]

@@ -102,11 +102,11 @@ pub(super) fn decode(body: &[u8], request: &ChatRequest, provider: &str) -> Resu
 }
 
 /// The failure that a body reports instead of an answer.
-fn reported(body: &[u8]) -> Option<Failure> {
+pub(super) fn reported(body: &[u8]) -> Option<Failure> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let is_error = value.get("type").is_some_and(|kind| kind == "error");
     let has_error = value.get("error").is_some_and(|error| !error.is_null());
-    (is_error || has_error).then(|| error::in_band(&value))
+    (is_error || has_error).then(|| error::in_band(&value, FailureKind::UpstreamInvalidResponse))
 }
 
 fn unusable(why: &str) -> Failure {
@@ -411,7 +411,8 @@ mod tests {
         }
         let reported = failure(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#);
         assert_eq!((reported.kind, reported.message.as_str()), (FailureKind::Upstream(529), "Overloaded"));
-        assert_eq!(failure(r#"{"error":{"message":"m"},"content":"x"}"#).kind, FailureKind::Upstream(502));
+        let nameless = failure(r#"{"error":{"message":"m"},"content":"x"}"#);
+        assert_eq!((nameless.kind, nameless.message.as_str()), (FailureKind::UpstreamInvalidResponse, "m"));
         assert_eq!(read(json!({"usage":null})).usage, None::<Usage>);
     }
 }

@@ -1,21 +1,25 @@
 //! Forwarding between a client and a provider of this protocol.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decode_stream::{cut_short, unreadable};
 use super::encode_stream::PING;
 use super::error;
+use super::response::reported;
 use super::usage::Counts;
 use super::wire::Str;
 use crate::chat::{Failure, FailureKind, PACKED_PREFIX};
-use crate::codec::json::{Edit, Members, quote, splice, unquote};
+use crate::codec::heard::finder;
+use crate::codec::json::{Edit, Members, check, quote, splice, text_of, unquote};
 use crate::codec::write_edited;
-use crate::codec::{Forwarded, KEEPALIVE, Peek, Seen, VerbatimStream};
+use crate::codec::{Forwarded, Heard, KEEPALIVE, Peek, Seen, VerbatimStream};
 use crate::sse::{DONE, Frame};
 
 /// Reads what routing must know. `needs_max_tokens`: counting tokens does not.
@@ -155,10 +159,10 @@ pub(super) fn forward_response(body: &Bytes, model: &str) -> Result<Forwarded, F
     let text = std::str::from_utf8(body).map_err(|_error| unusable("is not UTF-8"))?;
     let members = Members::read(text).map_err(|_error| unusable("is not a JSON object"))?;
     if !said(&members, "content").is_some_and(|content| content.get().starts_with('[')) {
-        return Err(unusable("has no content"));
+        return Err(reported(body).unwrap_or_else(|| unusable("has no content")));
     }
     if said(&members, "type").and_then(unquote).is_some_and(|kind| kind != "message") {
-        return Err(unusable("is not a message"));
+        return Err(reported(body).unwrap_or_else(|| unusable("is not a message")));
     }
     let usage = said(&members, "usage").and_then(|usage| Counts::read(usage).usage());
     let body = match members.get("model") {
@@ -177,7 +181,12 @@ pub(super) struct Stream {
     /// Whether the last frame was closed by its blank line.
     is_closed: bool,
     request_id: String,
+    heard: Heard,
 }
+
+/// Where an event holds a piece of a block, and a block as it begins.
+static DELTA: LazyLock<Finder<'_>> = LazyLock::new(|| finder("\"delta\""));
+static BLOCK: LazyLock<Finder<'_>> = LazyLock::new(|| finder("\"content_block\""));
 
 /// An event's members, as far as forwarding must know them.
 #[derive(Debug, Deserialize)]
@@ -212,12 +221,30 @@ struct Content<'b> {
 impl Stream {
     pub(super) fn new(model: &str, request_id: &str) -> Self {
         let (model, request_id) = (quote(model), request_id.to_owned());
-        Self { model, counts: Counts::default(), has_content: false, is_over: false, is_closed: true, request_id }
+        Self {
+            model,
+            counts: Counts::default(),
+            has_content: false,
+            is_over: false,
+            is_closed: true,
+            request_id,
+            heard: Heard::json(),
+        }
+    }
+
+    /// Keeps what an event says, for which it need not be read.
+    fn hear(&mut self, frame: &Frame, data: &[u8]) {
+        let is_text = |name: &[u8]| matches!(name, b"text" | b"thinking" | b"partial_json" | b"name");
+        match &*frame.event {
+            b"content_block_delta" | b"" => self.heard.hear_member(data, &DELTA, is_text),
+            b"content_block_start" => self.heard.hear_member(data, &BLOCK, is_text),
+            _ => {}
+        }
     }
 
     /// Whether nothing that a frame may tell matters any more: the content has begun, and words
     /// that every other event of interest holds are not there. Text may hold them too; such a
-    /// frame is read for nothing.
+    /// frame is read for nothing. That it can be read at all is checked in any case.
     fn can_skip(&self, data: &[u8]) -> bool {
         const TELLING: [&[u8]; 3] = [b"message_", b"error", b"\\u"];
         self.has_content && !TELLING.iter().any(|word| memmem::find(data, word).is_some())
@@ -241,8 +268,8 @@ impl Stream {
         Ok(())
     }
 
-    fn read(&mut self, frame: &Frame, data: &Bytes, out: &mut BytesMut) -> Result<Seen, serde_json::Error> {
-        let event: Event<'_> = serde_json::from_slice(data)?;
+    fn read(&mut self, frame: &Frame, text: &str, out: &mut BytesMut) -> Result<Seen, serde_json::Error> {
+        let event: Event<'_> = serde_json::from_str(text)?;
         let name = String::from_utf8_lossy(&frame.event);
         let kind = event.kind.as_ref().map_or(&*name, |kind| &*kind.0);
         let mut seen = Seen::default();
@@ -264,7 +291,7 @@ impl Stream {
                 self.is_over = true;
             }
             _ if kind == "error" || (event.kind.is_none() && event.error.is_some()) => {
-                seen.failed = Some(error::in_band(&serde_json::from_slice(data)?));
+                seen.failed = Some(error::in_band(&serde_json::from_str(text)?, FailureKind::UpstreamStream));
                 self.is_over = true;
             }
             _ => {}
@@ -279,8 +306,15 @@ impl VerbatimStream for Stream {
     fn forward(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<Seen, Failure> {
         self.is_closed = [&b"\n\n"[..], b"\r\r", b"\n\r\n", b"\n\r"].iter().any(|end| frame.raw.ends_with(end));
         match &frame.data {
-            Some(data) if !data.is_empty() && data != DONE && !self.can_skip(data) => {
-                self.read(frame, data, out).map_err(|problem| unreadable(&problem))
+            Some(data) if !data.is_empty() && data != DONE => {
+                let text = text_of(data).map_err(|problem| unreadable(&problem))?;
+                self.hear(frame, data);
+                if self.can_skip(data) {
+                    check(text).map_err(|problem| unreadable(&problem))?;
+                    out.extend_from_slice(&frame.raw);
+                    return Ok(Seen::default());
+                }
+                self.read(frame, text, out).map_err(|problem| unreadable(&problem))
             }
             _ => {
                 out.extend_from_slice(&frame.raw);
@@ -306,6 +340,10 @@ impl VerbatimStream for Stream {
 
     fn keepalive(&self) -> &'static [u8] {
         if self.has_content && !self.is_over { PING } else { KEEPALIVE }
+    }
+
+    fn said(&self) -> Heard {
+        self.heard.clone()
     }
 }
 

@@ -127,10 +127,10 @@ pub(in crate::codec) fn forward_response(body: &Bytes, model: &str, list: &str) 
     let text = std::str::from_utf8(body).map_err(|error| unusable(format!("the answer is not UTF-8: {error}")))?;
     let members = Members::read(text).map_err(|error| unusable(format!("the answer is not a JSON object: {error}")))?;
     let Some(inside) = members.get(list).and_then(|list| list.get().strip_prefix('[')) else {
-        return Err(unusable(error::reported_in(members.get("error"), &format!("the answer has no {list}"))));
+        return Err(error::reported_in(members.get("error"), &format!("the answer has no {list}")));
     };
     if inside.trim_start() == "]" && error::is_reported(members.get("error")) {
-        return Err(unusable(error::reported_in(members.get("error"), "the answer is an error")));
+        return Err(error::reported_in(members.get("error"), "the answer is an error"));
     }
     let usage = usage::read(members.get("usage"));
     let edit = members.get("model").map(|name| Edit { span: members.span(name), with: quote(model) });

@@ -76,12 +76,17 @@ pub(in crate::codec) fn decode(status: u16, body: &[u8]) -> Failure {
     read(kind, error).unwrap_or_else(|| Failure::new(kind, silent(status)))
 }
 
-/// Reads the `error` of a stream chunk; `None` when it is null or says nothing.
-pub(in crate::codec) fn decode_in_band(error: &RawValue) -> Option<Failure> {
+/// Reads the `error` of a stream chunk, or of an answer of status 200; `None` when it is null or
+/// says nothing. Without a status of its own it is `otherwise`.
+pub(in crate::codec) fn decode_in_band(error: &RawValue, otherwise: FailureKind) -> Option<Failure> {
     let error: Value = serde_json::from_str(error.get()).ok().filter(is_truthy)?;
-    let status = status_of(&error);
-    let kind = FailureKind::Upstream(status);
-    Some(read(kind, &error).unwrap_or_else(|| Failure::new(kind, "the provider reported an error within the stream")))
+    let kind = status_of(&error).map_or(otherwise, FailureKind::Upstream);
+    Some(read(kind, &error).unwrap_or_else(|| Failure::new(kind, "the provider reported an error in its answer")))
+}
+
+/// The same of a stream chunk: without a status of its own the stream is broken.
+pub(in crate::codec) fn decode_in_stream(error: &RawValue) -> Option<Failure> {
+    decode_in_band(error, FailureKind::UpstreamStream)
 }
 
 /// Whether a whole answer is an error in the guise of a success.
@@ -90,9 +95,10 @@ pub(in crate::codec) fn is_reported(error: Option<&RawValue>) -> bool {
 }
 
 /// Why a body that should be an answer is none: the error that it holds, else `otherwise`.
-pub(in crate::codec) fn reported_in(error: Option<&RawValue>, otherwise: &str) -> String {
-    let failure = error.and_then(decode_in_band);
-    failure.map_or_else(|| otherwise.to_owned(), |failure| format!("the provider reported: {}", failure.message))
+pub(in crate::codec) fn reported_in(error: Option<&RawValue>, otherwise: &str) -> Failure {
+    let kind = FailureKind::UpstreamInvalidResponse;
+    let failure = error.and_then(|error| decode_in_band(error, kind));
+    failure.unwrap_or_else(|| Failure::new(kind, otherwise))
 }
 
 fn silent(status: u16) -> String {
@@ -137,11 +143,9 @@ fn word(value: &Value) -> Option<String> {
     }
 }
 
-/// The status that an error within a stream would have had as an HTTP answer.
-fn status_of(error: &Value) -> u16 {
-    let Ok(received) = Received::deserialize(error) else {
-        return 502;
-    };
+/// The status that an error within a stream would have had as an HTTP answer, if it tells.
+fn status_of(error: &Value) -> Option<u16> {
+    let received = Received::deserialize(error).ok()?;
     let numbers = [&received.status_code, &received.status, &received.code];
     let number = numbers.into_iter().filter_map(|value| match value {
         Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
@@ -149,7 +153,7 @@ fn status_of(error: &Value) -> u16 {
         _ => None,
     });
     let words = [&received.code, &received.r#type].into_iter().filter_map(Value::as_str);
-    number.filter(|status| (400..600).contains(status)).chain(words.filter_map(status_of_word)).next().unwrap_or(502)
+    number.filter(|status| (400..600).contains(status)).chain(words.filter_map(status_of_word)).next()
 }
 
 fn status_of_word(word: &str) -> Option<u16> {
@@ -172,7 +176,7 @@ mod tests {
     use super::*;
 
     fn in_band(error: &str) -> Option<Failure> {
-        decode_in_band(&RawValue::from_string(error.to_owned()).unwrap())
+        decode_in_band(&RawValue::from_string(error.to_owned()).unwrap(), FailureKind::UpstreamStream)
     }
 
     #[test]

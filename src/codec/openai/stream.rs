@@ -11,7 +11,7 @@ use super::{error, usage};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::json::{Edit, quote};
 use crate::codec::write_edited;
-use crate::codec::{Peek, Seen, VerbatimStream};
+use crate::codec::{Heard, Peek, Seen, VerbatimStream};
 use crate::sse::{DONE, Frame};
 
 /// What is sent to end a stream in good order.
@@ -29,9 +29,13 @@ pub(in crate::codec) struct Told<'b> {
     pub has_content: bool,
 }
 
-/// Every choice seen, and whether it was given its finish reason.
+/// Every choice seen.
 #[derive(Debug, Default)]
-pub(in crate::codec) struct Choices(BTreeMap<u64, bool>);
+pub(in crate::codec) struct Choices {
+    /// Whether it was given its finish reason.
+    finished: BTreeMap<u64, bool>,
+    heard: Heard,
+}
 
 /// Reads a chunk and notes its choices.
 pub(in crate::codec) type ReadChunk = for<'b> fn(&'b str, &mut Choices) -> Result<Told<'b>, serde_json::Error>;
@@ -50,11 +54,16 @@ pub(in crate::codec) struct Stream {
 
 impl Choices {
     pub(in crate::codec) fn note(&mut self, index: u64, is_finished: bool) {
-        *self.0.entry(index).or_default() |= is_finished;
+        *self.finished.entry(index).or_default() |= is_finished;
+    }
+
+    /// Takes in a piece of what a choice says.
+    pub(in crate::codec) fn hear(&mut self, index: u64, piece: &str) {
+        self.heard.hear(index, piece.as_bytes());
     }
 
     fn are_finished(&self) -> bool {
-        !self.0.is_empty() && self.0.values().all(|finished| *finished)
+        !self.finished.is_empty() && self.finished.values().all(|finished| *finished)
     }
 }
 
@@ -71,7 +80,7 @@ impl Stream {
     }
 
     fn end(&mut self, out: &mut BytesMut) -> Result<Seen, Failure> {
-        if self.choices.0.is_empty() {
+        if self.choices.finished.is_empty() {
             return Err(broken("the stream ended before any choice"));
         }
         self.ended = true;
@@ -96,7 +105,7 @@ impl VerbatimStream for Stream {
         let text = std::str::from_utf8(data).map_err(|error| broken(&format!("an event is not UTF-8: {error}")))?;
         let chunk = (self.read)(text, &mut self.choices)
             .map_err(|error| broken(&format!("an event cannot be read: {error}")))?;
-        if let Some(failure) = chunk.error.and_then(error::decode_in_band) {
+        if let Some(failure) = chunk.error.and_then(error::decode_in_stream) {
             write_frame(frame, data, None, out);
             // No word of success may follow it.
             self.ended = true;
@@ -127,6 +136,10 @@ impl VerbatimStream for Stream {
 
     fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
         write_failure(failure, out);
+    }
+
+    fn said(&self) -> Heard {
+        self.choices.heard.clone()
     }
 }
 

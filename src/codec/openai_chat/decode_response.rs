@@ -14,8 +14,7 @@ pub(super) fn decode(body: &[u8], provider: &str) -> Result<ChatResponse, Failur
         serde_json::from_str(text).map_err(|error| unusable(format!("the answer cannot be read: {error}")))?;
     let mut choices = answer.choices.unwrap_or_default();
     if choices.is_empty() {
-        let reported = answer.error.and_then(error::decode_in_band);
-        return Err(reported.unwrap_or_else(|| unusable("the answer has no choices".to_owned())));
+        return Err(error::reported_in(answer.error, "the answer has no choices"));
     }
     // Several choices cannot be told apart elsewhere: the first is the answer.
     let first = choices.iter().position(|choice| choice.index.unwrap_or_default().0 == 0).unwrap_or_default();

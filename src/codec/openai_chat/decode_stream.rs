@@ -65,7 +65,7 @@ impl Decoder {
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Failure> {
-        if let Some(failure) = chunk.error.and_then(error::decode_in_band) {
+        if let Some(failure) = chunk.error.and_then(error::decode_in_stream) {
             self.over = true;
             out.push_back(ChatEvent::Failed(failure));
             return Ok(());

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::packed;
-use super::wire::{Chunk, Said};
+use super::wire::Chunk;
 use crate::codec::Peek;
 use crate::codec::openai::body::{Subject, edited, edits};
 use crate::codec::openai::stream::{Choices, Told};
@@ -23,9 +23,13 @@ pub(super) fn read_chunk<'b>(text: &'b str, choices: &mut Choices) -> Result<Tol
     let chunk: Chunk<'b> = serde_json::from_str(text)?;
     let mut told = Told { model: chunk.model, usage: chunk.usage, error: chunk.error, ..Told::default() };
     for choice in chunk.choices.iter().flatten() {
-        choices.note(choice.index.unwrap_or_default().0, !choice.finish_reason.is_empty());
+        let index = choice.index.unwrap_or_default().0;
+        choices.note(index, !choice.finish_reason.is_empty());
         told.has_choices = true;
-        told.has_content |= choice.delta.as_ref().is_some_and(Said::has_content);
+        if let Some(said) = choice.delta.as_ref().filter(|said| said.has_content()) {
+            told.has_content = true;
+            said.texts().for_each(|text| choices.hear(index, text));
+        }
     }
     Ok(told)
 }

@@ -184,6 +184,22 @@ impl Said<'_> {
     pub(super) fn reasoning_text(&self) -> Option<&str> {
         self.reasoning_content.some().or_else(|| self.reasoning.some())
     }
+
+    /// Everything that it says, each text once; some of them may be empty.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let reasoning = self.reasoning_text();
+        let details = self.reasoning_details.iter().flatten().filter(move |_| reasoning.is_none());
+        let functions = self.tool_calls.iter().flatten().filter_map(|call| call.function.as_ref());
+        let functions = functions.chain(&self.function_call);
+        let customs = self.tool_calls.iter().flatten().filter_map(|call| call.custom.as_ref());
+        let transcript = self.audio.as_ref().map(|audio| &*audio.transcript.0);
+        [reasoning.unwrap_or_default(), &self.content.0, &self.refusal.0]
+            .into_iter()
+            .chain(details.map(Detail::said))
+            .chain(functions.flat_map(|function| [&*function.name.0, &*function.arguments.0]))
+            .chain(customs.flat_map(|custom| [&*custom.name.0, &*custom.input.0]))
+            .chain(transcript)
+    }
 }
 
 impl Call<'_> {

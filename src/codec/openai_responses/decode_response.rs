@@ -10,7 +10,7 @@ pub(super) fn decode_response(body: &[u8], provider: &str) -> Result<ChatRespons
     let is_response = response.object.as_ref().is_some_and(|object| object.0 == "response");
     let Some(output) = response.output.as_ref().filter(|_| is_response || response.error.is_none()) else {
         return Err(match response.error {
-            Some(error) if !is_response => in_band(error),
+            Some(error) if !is_response => in_band(error, FailureKind::UpstreamInvalidResponse),
             Some(error) => failed_answer(Some(error)),
             None => invalid("it has no output"),
         });

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{failed_answer, in_band};
+use super::error::{in_stream, nameless};
 use super::stream_items::{Items, Words};
 use super::wire::{Item, Part, Response, Text, citation, text_of};
 use crate::chat::{ChatEvent, Failure, FailureKind};
@@ -150,7 +150,7 @@ impl Decoder {
         };
         let is_failed = response.status.as_ref().is_some_and(|status| status.0 == "failed");
         if is_failed || kind == "response.failed" {
-            self.fail(response.error.map_or_else(|| failed_answer(None), in_band), out);
+            self.fail(response.error.map_or_else(nameless, in_stream), out);
             return Ok(());
         }
         if kind == "response.incomplete" {
@@ -183,8 +183,8 @@ impl StreamDecoder for Decoder {
         if kind == "error" || (event.error.is_some() && event.response.is_none()) {
             // The error stands in a field of its own, or the event itself is the error.
             let failure = match event.error {
-                Some(error) => in_band(error),
-                None => in_band(serde_json::from_slice(data).map_err(|error| unreadable(&error))?),
+                Some(error) => in_stream(error),
+                None => in_stream(serde_json::from_slice(data).map_err(|error| unreadable(&error))?),
             };
             self.fail(failure, out);
             return Ok(());

@@ -80,11 +80,22 @@ pub(super) fn decode_error(status: u16, body: &[u8]) -> Failure {
     Failure::new(kind, text)
 }
 
-/// An error within a stream, or in a body of status 200: its own words tell the status.
-pub(super) fn in_band(error: &RawValue) -> Failure {
+/// An error within a stream, or in a body of status 200: its own words tell the status. Without
+/// one it is `otherwise`.
+pub(super) fn in_band(error: &RawValue, otherwise: FailureKind) -> Failure {
     let problem = Problem::read(error);
-    let status = problem.status();
-    problem.failure(FailureKind::Upstream(status))
+    let kind = problem.status().map_or(otherwise, FailureKind::Upstream);
+    problem.failure(kind)
+}
+
+/// The same within a stream, which is broken by an error without a status.
+pub(super) fn in_stream(error: &RawValue) -> Failure {
+    in_band(error, FailureKind::UpstreamStream)
+}
+
+/// An error that says nothing.
+pub(super) fn nameless() -> Failure {
+    Problem::default().failure(FailureKind::UpstreamStream)
 }
 
 /// The `error` of an answer whose status is `failed`.
@@ -117,10 +128,10 @@ impl<'b> Problem<'b> {
         self.kind.as_ref().map(|kind| kind.0.as_ref()).filter(|kind| *kind != "error" && !kind.is_empty())
     }
 
-    fn status(&self) -> u16 {
+    fn status(&self) -> Option<u16> {
         let code = self.code();
         let words = [code.as_deref(), self.kind()];
-        words.into_iter().flatten().find_map(status_of).unwrap_or(502)
+        words.into_iter().flatten().find_map(status_of)
     }
 
     fn failure(&self, kind: FailureKind) -> Failure {

@@ -7,7 +7,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::is_error_body;
+use super::error::{in_band, is_error_body};
 use super::fields::missing;
 use super::wire::{Text, usage};
 use crate::chat::{Failure, FailureKind, PACKED_PREFIX};
@@ -107,7 +107,9 @@ pub(super) fn forward_response(body: &Bytes, model: &str) -> Result<Forwarded, F
     let members = Members::read(text).map_err(|error| invalid(&error.to_string()))?;
     let is_response = members.get("object").and_then(unquote).is_some_and(|object| object == "response");
     if !is_response && (members.get("output").is_none() || is_error_body(body)) {
-        return Err(invalid("it is no response object"));
+        let reported = members.get("error").filter(|error| error.get() != "null");
+        let reported = reported.map(|error| in_band(error, FailureKind::UpstreamInvalidResponse));
+        return Err(reported.unwrap_or_else(|| invalid("it is no response object")));
     }
     let usage = members.get("usage").and_then(usage);
     let edit = members.get("model").and_then(|value| model_edit(&members, value, model));

@@ -1,18 +1,22 @@
 //! Forwarding a stream between two ends that both speak Responses.
 
+use std::sync::LazyLock;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decode_stream::unreadable;
-use super::error::in_band;
+use super::error::{in_stream, nameless};
 use super::verbatim::model_edit;
 use super::wire::{Text, usage};
 use crate::chat::{Failure, FailureKind};
-use crate::codec::json::{Edit, Members, splice};
+use crate::codec::heard::finder;
+use crate::codec::json::{Edit, Members, check, splice, text_of};
 use crate::codec::write_edited;
-use crate::codec::{Seen, VerbatimStream};
+use crate::codec::{Heard, Seen, VerbatimStream};
 use crate::sse::{DONE, Frame};
 
 /// What may matter of an event.
@@ -63,11 +67,36 @@ pub(super) struct Forwarder {
     last: Bytes,
     created: Option<Bytes>,
     items: Vec<Bytes>,
+    heard: Heard,
 }
+
+/// Where an event holds a piece of an item, and an item as it begins.
+static DELTA: LazyLock<Finder<'_>> = LazyLock::new(|| finder("\"delta\""));
+static ITEM: LazyLock<Finder<'_>> = LazyLock::new(|| finder("\"item\""));
 
 impl Forwarder {
     pub(super) fn new(model: String) -> Self {
-        Self { model, has_content: false, is_over: false, last: Bytes::new(), created: None, items: Vec::new() }
+        Self {
+            model,
+            has_content: false,
+            is_over: false,
+            last: Bytes::new(),
+            created: None,
+            items: Vec::new(),
+            heard: Heard::json(),
+        }
+    }
+
+    /// Keeps what an event says, for which it need not be read.
+    fn hear(&mut self, frame: &Frame, data: &[u8]) {
+        match &*frame.event {
+            b"response.output_item.added" => self.heard.hear_member(data, &ITEM, |name| name == b"name"),
+            b"response.audio.delta" => {}
+            event if event.is_empty() || event.ends_with(b".delta") => {
+                self.heard.hear_member(data, &DELTA, |_| false);
+            }
+            _ => {}
+        }
     }
 
     /// Whether an event may hold more than another piece of content. Within a text the quotes
@@ -87,10 +116,10 @@ impl Forwarder {
         seen.ended = matches!(kind, "response.completed" | "response.incomplete");
         if kind == "response.failed" {
             let error = response.as_ref().and_then(|response| response.get("error"));
-            seen.failed = Some(error.map_or_else(nameless, in_band));
+            seen.failed = Some(error.map_or_else(nameless, in_stream));
         } else if kind == "error" || (event.error.is_some() && event.response.is_none()) {
             let whole = frame.data.as_ref().and_then(|data| serde_json::from_slice::<&RawValue>(data).ok());
-            seen.failed = Some(event.error.or(whole).map_or_else(nameless, in_band));
+            seen.failed = Some(event.error.or(whole).map_or_else(nameless, in_stream));
         }
         self.is_over |= seen.ended || seen.failed.is_some();
         self.remember(event, kind, frame);
@@ -138,13 +167,20 @@ impl Forwarder {
 
 impl VerbatimStream for Forwarder {
     fn forward(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<Seen, Failure> {
-        self.last = frame.data.clone().unwrap_or_else(|| std::mem::take(&mut self.last));
-        let Some(data) = frame.data.as_ref().filter(|data| *data != DONE && !data.is_empty() && self.may_matter(data))
-        else {
+        let Some(data) = frame.data.as_ref().filter(|data| *data != DONE && !data.is_empty()) else {
             out.extend_from_slice(&frame.raw);
             return Ok(Seen::default());
         };
-        let event: Event<'_> = serde_json::from_slice(data).map_err(|error| unreadable(&error))?;
+        let text = text_of(data).map_err(|error| unreadable(&error))?;
+        self.hear(frame, data);
+        if !self.may_matter(data) {
+            check(text).map_err(|error| unreadable(&error))?;
+            self.last = data.clone();
+            out.extend_from_slice(&frame.raw);
+            return Ok(Seen::default());
+        }
+        let event: Event<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
+        self.last = data.clone();
         match event.response.and_then(|response| self.renaming(response, data)) {
             Some(edit) => write_edited(frame, data, edit, out),
             None => out.extend_from_slice(&frame.raw),
@@ -176,10 +212,10 @@ impl VerbatimStream for Forwarder {
         }
         Err(Failure::new(FailureKind::UpstreamStream, "the provider's stream ended without its terminal event"))
     }
-}
 
-fn nameless() -> Failure {
-    Failure::new(FailureKind::Upstream(502), "the provider reported an error without a message")
+    fn said(&self) -> Heard {
+        self.heard.clone()
+    }
 }
 
 fn is_content(event: &Event<'_>, kind: &str) -> bool {

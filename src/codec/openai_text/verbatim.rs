@@ -39,7 +39,9 @@ pub(super) fn read_chunk<'b>(text: &'b str, choices: &mut Choices) -> Result<Tol
     let chunk: Chunk<'b> = serde_json::from_str(text)?;
     let mut told = Told { model: chunk.model, usage: chunk.usage, error: chunk.error, ..Told::default() };
     for choice in chunk.choices.iter().flatten() {
-        choices.note(choice.index.unwrap_or_default().0, !choice.finish_reason.is_empty());
+        let index = choice.index.unwrap_or_default().0;
+        choices.note(index, !choice.finish_reason.is_empty());
+        choices.hear(index, &choice.text.0);
         told.has_choices = true;
         told.has_content |= !choice.text.is_empty();
     }

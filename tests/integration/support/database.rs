@@ -38,6 +38,10 @@ pub struct LogRow {
     pub input_tokens: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub output_tokens: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub total_tokens: Option<i64>,
+    #[diesel(sql_type = Integer)]
+    pub estimated: i32,
     #[diesel(sql_type = BigInt)]
     pub total_duration_ms: i64,
     #[diesel(sql_type = Nullable<BigInt>)]

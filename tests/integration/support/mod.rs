@@ -7,6 +7,7 @@ mod proxy;
 #[expect(dead_code, reason = "each of the test programs needs a part of it")]
 #[path = "../../support/servers.rs"]
 pub mod servers;
+mod tls;
 mod upstream;
 mod wait;
 pub mod websocket;
@@ -17,7 +18,8 @@ pub use self::database::{LogRow, bytes_on_disk, execute, lock, log_rows};
 pub use self::http::{Answer, Connection, Headers};
 pub use self::process::Process;
 pub use self::proxy::{ADMIN_KEY, TestProxy, mock};
-pub use self::upstream::{Act, Upstream};
+pub use self::tls::behind_tls;
+pub use self::upstream::{Act, Received, Upstream};
 pub use self::wait::{alone, eventually};
 
 /// A Chat request of one user message.

@@ -1,15 +1,18 @@
 //! A provider that does exactly what a test says, and tells what it saw.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::SockRef;
 
 use super::wait::PATIENCE;
+
+const BETWEEN_DRIPS: Duration = Duration::from_millis(10);
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -29,6 +32,12 @@ pub enum Act {
     Hang,
     /// Close the connection.
     Close,
+    /// Reset the connection.
+    Reset,
+    /// These bytes so many times, or until the proxy hangs up.
+    Repeat(Vec<u8>, usize),
+    /// These bytes again and again, a moment apart, until the proxy hangs up.
+    Drip(Vec<u8>),
 }
 
 type Script = dyn Fn(&Received) -> Vec<Act> + Send + Sync;
@@ -95,6 +104,11 @@ impl Upstream {
         Self::new(move |_| sends.iter().cloned().map(Act::Send).collect())
     }
 
+    /// Where this provider listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The `api_base` of this provider.
     pub fn base(&self) -> String {
         format!("http://{}/v1", self.address)
@@ -107,7 +121,12 @@ impl Upstream {
 
     /// Requests that have come and were not asked for yet.
     pub fn waiting(&self) -> usize {
-        self.requests.try_iter().count()
+        self.all_waiting().count()
+    }
+
+    /// The same, themselves.
+    pub fn all_waiting(&self) -> impl Iterator<Item = Received> {
+        self.requests.try_iter()
     }
 
     /// When the proxy hung up.
@@ -150,7 +169,7 @@ impl Act {
     fn bytes(self) -> Vec<u8> {
         match self {
             Self::Send(bytes) => bytes,
-            Self::Await(_) | Self::Hang | Self::Close => Vec::new(),
+            Self::Await(_) | Self::Hang | Self::Close | Self::Reset | Self::Repeat(..) | Self::Drip(_) => Vec::new(),
         }
     }
 }
@@ -160,6 +179,14 @@ impl Received {
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
+
+    /// The names of all headers, in lower case, sorted.
+    pub fn header_names(&self) -> Vec<String> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let mut names: Vec<String> = lines.map(|(name, _)| name.to_lowercase()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Method and path.
@@ -208,6 +235,32 @@ impl Conversation {
             Act::Close => {
                 let _ = self.stream.get_mut().shutdown(Shutdown::Both);
                 false
+            }
+            Act::Reset => {
+                // Closed without lingering, a connection is reset.
+                SockRef::from(self.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+                false
+            }
+            Act::Repeat(bytes, times) => {
+                let _ = (0..times).try_for_each(|_| self.stream.get_mut().write_all(&bytes));
+                true
+            }
+            Act::Drip(bytes) => {
+                self.drip(&bytes);
+                let _ = self.hangups.send(Instant::now());
+                false
+            }
+        }
+    }
+
+    /// Writes until the proxy hangs up, which is what it waits for in between.
+    fn drip(&mut self, bytes: &[u8]) {
+        let stream = self.stream.get_mut();
+        stream.set_read_timeout(Some(BETWEEN_DRIPS)).unwrap();
+        while stream.write_all(bytes).is_ok() {
+            match stream.read(&mut [0]) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                _ => return,
             }
         }
     }

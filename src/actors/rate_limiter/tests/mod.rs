@@ -1,6 +1,8 @@
 mod alone;
 mod lease;
+mod outages;
 mod replicas;
+mod script;
 mod shared;
 
 use std::num::NonZeroU32;

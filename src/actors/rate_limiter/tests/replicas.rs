@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::bucket::Terms;
 use super::super::lease::{Grant, Lease, MICRO, Taken, Verdict, slice};
+use super::script::Script;
 use super::terms;
 
 /// What happens next; the numbers of replicas wrap around.
@@ -52,8 +53,7 @@ struct World {
     start: Instant,
     /// Microseconds since the start.
     now: u64,
-    level: u64,
-    level_at: u64,
+    shared: Script,
     replicas: Vec<Replica>,
     /// When each request was admitted.
     admitted: Vec<u64>,
@@ -70,8 +70,7 @@ impl World {
             terms,
             start: Instant::now(),
             now: 0,
-            level: u64::from(terms.burst.get()) * MICRO,
-            level_at: 0,
+            shared: Script::full(terms, 0),
             replicas: (0..replicas).map(|_| replica()).collect(),
             admitted: Vec::new(),
             arrived: 0,
@@ -127,15 +126,9 @@ impl World {
         }
     }
 
-    /// As the script does it.
     fn reaches(&mut self, at: usize) {
         let Some((want, given @ None)) = &mut self.replicas[at].question else { return };
-        let (rate, burst) = (u64::from(self.terms.per_second.get()), u64::from(self.terms.burst.get()));
-        self.level = (burst * MICRO).min(self.level + (self.now - self.level_at) * rate);
-        self.level_at = self.now;
-        let tokens = u64::from(*want).min(self.level / MICRO);
-        self.level -= tokens * MICRO;
-        *given = Some(Grant { tokens: u32::try_from(tokens).unwrap(), left: self.level });
+        *given = Some(self.shared.take(*want, self.now));
     }
 
     fn returns(&mut self, at: usize) {

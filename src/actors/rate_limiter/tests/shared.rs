@@ -11,6 +11,7 @@ use super::super::{Decision, LimitTable, Limiter, RateLimiterActor, RedisStatus,
 use super::quota;
 use crate::actors::published::{Published, publish};
 use crate::actors::supervise::{Supervised, supervise};
+use crate::config::Snapshot;
 use crate::servers::{Link, Redis};
 use crate::settings::{RedisSettings, SecretUrl};
 use crate::telemetry::Telemetry;
@@ -42,11 +43,13 @@ impl Replica {
         let settings = RedisSettings { url: SecretUrl::new(url), key_prefix: "test:".to_owned(), timeout };
         let telemetry = Telemetry::new().unwrap();
         let (statuses, status) = publish(RedisStatus::default());
-        let (tables, _) = publish(LimitTable::new());
+        let ((tables, _), (_, visible)) = (publish(LimitTable::new()), publish(Snapshot::unloaded()));
         let sharing = Arc::new(Sharing::new(&settings, statuses, telemetry.clone()).unwrap());
         sharing.check().await;
         let kept = Arc::clone(&sharing);
-        let actor = supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), Some(kept.clone())));
+        let actor = supervise("RateLimiterActor", move || {
+            RateLimiterActor::new(tables.clone(), Some(kept.clone()), visible.clone())
+        });
         // Its address is known when it has started.
         tokio::task::yield_now().await;
         Self { sharing, actor, status, telemetry }

@@ -62,7 +62,7 @@ async fn every_described_call_exists_and_asks_for_the_key_unless_it_says_otherwi
             calls += 1;
         }
     }
-    assert_eq!(calls, 21);
+    assert_eq!(calls, 22);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Answer, Api};
 use crate::actors::ask;
-use crate::actors::provider_pool::{Outcome, ReportOutcome};
+use crate::actors::provider_pool::{AttemptFacts, Outcome, ReportOutcome};
 use crate::config::ProviderId;
 
 const EXPLAIN: &str = "/admin/v1/explain";
@@ -73,7 +73,12 @@ async fn a_benched_provider_tells_when_it_returns_and_the_last_one_is_used_anywa
     api.provider(provider("b", "openai", 1)).await;
     let bench = async |id: i32| {
         let outcome = Outcome::RateLimited { retry_after: Some(Duration::from_secs(60)) };
-        let report = ReportOutcome { provider: ProviderId(id), outcome, started: Instant::now() };
+        let report = ReportOutcome {
+            provider: ProviderId(id),
+            outcome,
+            started: Instant::now(),
+            facts: AttemptFacts::default(),
+        };
         ask(&api.shared.handles.provider_pool.load(), report).await.unwrap();
     };
     bench(1).await;

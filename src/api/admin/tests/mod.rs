@@ -5,6 +5,7 @@ mod config;
 mod credential_keys;
 mod credentials;
 mod description;
+mod detailed;
 mod explain;
 mod history;
 mod provider_fields;
@@ -67,6 +68,7 @@ impl Api {
             telemetry,
             reporter,
             phase,
+            slots: crate::api::RequestSlots::new(None),
             feed: FeedTimings::default(),
         });
         Self { shared, url, arbiter, _folder: folder }

@@ -37,30 +37,32 @@ fn errors_of_every_shape_end_a_stream() {
     let cases = [
         (
             json!({"type": "error", "code": "rate_limit_exceeded", "message": "m", "param": "p"}),
-            429,
+            Some(429),
             "rate_limit_exceeded",
         ),
         (
             json!({"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota", "message": "m"}}),
-            402,
+            Some(402),
             "insufficient_quota",
         ),
         (
             json!({"error": {"type": "invalid_request_error", "code": null, "message": "m"}}),
-            400,
+            Some(400),
             "invalid_request_error",
         ),
-        (json!({"error": {"code": 529, "message": "m"}}), 529, "529"),
-        (json!({"type": "error", "code": "server_error", "message": "m"}), 502, "server_error"),
+        (json!({"error": {"code": 529, "message": "m"}}), Some(529), "529"),
+        (json!({"type": "error", "code": "server_error", "message": "m"}), None, "server_error"),
         (
             json!({"type": "response.failed", "response": {"status": "failed", "error": {"code": "invalid_prompt", "message": "m"}}}),
-            400,
+            Some(400),
             "invalid_prompt",
         ),
     ];
     for (event, status, code) in cases {
         let failure = failure(&[delta(), event.clone(), delta()]);
-        assert_eq!(failure.kind, FailureKind::Upstream(status), "{event}");
+        let kind = status.map_or(FailureKind::UpstreamStream, FailureKind::Upstream);
+        assert_eq!(failure.kind, kind, "{event}");
+        assert!(failure.is_from_upstream(), "{event}");
         assert_eq!((failure.code(), failure.message.as_str()), (Some(code), "m"), "{event}");
     }
     let bare = json!({"type": "response.failed", "response": {"status": "failed", "error": null}});

@@ -1,17 +1,22 @@
-//! What the scenarios share: servers of one cluster, each a process, and their clients.
+//! What the cluster tests and the soak tests share: servers, each a process, and their clients.
 
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
+#[path = "../integration/support/database.rs"]
+pub mod database;
+pub mod feed;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 #[path = "../integration/support/http.rs"]
 mod http;
+pub mod load;
+pub mod nginx;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 #[path = "../integration/support/process.rs"]
 mod process;
 #[expect(dead_code, reason = "shared with other tests, which use the rest")]
-#[path = "../support/servers.rs"]
-mod servers;
+pub mod servers;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 #[path = "../integration/support/upstream.rs"]
-mod upstream;
+pub mod upstream;
 #[path = "../integration/support/wait.rs"]
 mod wait;
 
@@ -22,8 +27,6 @@ use tempfile::TempDir;
 
 pub use self::http::{Answer, Connection};
 pub use self::process::Process;
-pub use self::servers::{Link, Postgres, Redis};
-pub use self::upstream::{Act, Received, Upstream};
 pub use self::wait::{PATIENCE, alone, eventually};
 
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests";
@@ -38,7 +41,7 @@ pub struct Replica {
     pub name: String,
     address: SocketAddr,
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A caller of the admin API on one connection.
@@ -94,11 +97,24 @@ impl Replica {
         let own = [("REPLICA_ID", name), ("DB_URL", database)];
         let all: Vec<(&str, &str)> = own.iter().chain(variables).copied().collect();
         let (process, address) = Process::serve(&folder, &all);
-        Self { name: name.to_owned(), address, process, _folder: folder }
+        Self { name: name.to_owned(), address, process, folder }
     }
 
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks it to stop and waits until it has, which it must do well; gives its folder.
+    pub fn stop(self) -> TempDir {
+        self.process.signal("TERM");
+        let (status, log) = self.process.wait();
+        assert!(status.success(), "{} ended with {status}:\n{log}", self.name);
+        self.folder
     }
 
     /// What it logged so far.
@@ -134,6 +150,16 @@ impl Replica {
         let metrics = self.get("/metrics");
         let mut lines = metrics.text().lines();
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// The samples of a metric with labels, each beside its labels.
+    pub fn samples(&self, name: &str) -> Vec<(String, f64)> {
+        let metrics = self.get("/metrics");
+        let samples = metrics.text().lines().filter_map(|line| {
+            let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} ")?;
+            Some((labels.to_owned(), value.parse().unwrap()))
+        });
+        samples.collect()
     }
 }
 

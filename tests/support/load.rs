@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Connection};
+use super::{Answer, Connection};
 
 /// Requests to one server.
 #[derive(Clone, Copy)]
@@ -29,9 +29,10 @@ pub struct Plan<'p> {
     pub judge: &'p (dyn Fn(&Ask, &Answer) -> Result<(), String> + Sync),
 }
 
-/// A Chat request.
+/// A request.
 #[derive(Clone)]
 pub struct Ask {
+    pub path: &'static str,
     pub key: Arc<str>,
     pub body: Arc<str>,
 }
@@ -104,6 +105,15 @@ impl Plan<'_> {
     }
 }
 
+// === impl Ask ===
+
+impl Ask {
+    /// A Chat request.
+    pub fn chat(key: impl Into<Arc<str>>, body: impl Into<Arc<str>>) -> Self {
+        Self { path: "/v1/chat/completions", key: key.into(), body: body.into() }
+    }
+}
+
 // === impl Sender ===
 
 impl Sender<'_> {
@@ -129,7 +139,7 @@ impl Sender<'_> {
         let mut connection = connection.map_err(|error| format!("no connection: {error}"))?;
         let bearer = format!("Bearer {}", ask.key);
         let headers = [("authorization", bearer.as_str())];
-        let answer = connection.try_ask("POST", "/v1/chat/completions", &headers, ask.body.as_bytes());
+        let answer = connection.try_ask("POST", ask.path, &headers, ask.body.as_bytes());
         let answer = answer.map_err(|error| format!("no answer: {error}"))?;
         if answer.header("connection") != Some("close") {
             self.connection = Some(connection);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::{HandshakeError, Message, WebSocket};
 
-use crate::support::{ADMIN_KEY, PATIENCE};
+use super::{ADMIN_KEY, PATIENCE};
 
 /// An open subscription; it ends when it is dropped.
 pub struct Feed {
