@@ -13,7 +13,7 @@ use super::payload::{self, BodyError};
 use super::{Shared, reply};
 use crate::actors::rate_limiter::Decision;
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
-use crate::proxy::{Call, Caller, Endpoint, Finish, Proxy, Stage, refusal, throttle};
+use crate::proxy::{Call, Caller, Endpoint, Finish, Proxy, Stage, refusal, shutting_down, throttle};
 
 /// Answers a generation request of `endpoint`.
 pub(super) async fn generate(
@@ -63,7 +63,10 @@ pub(super) async fn answer(
         Err((failure, decision)) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
     };
     finish.known_caller(&caller);
-    let body = read(request, payload, shared.settings.http.max_body_bytes).await;
+    let body = tokio::select! {
+        body = read(request, payload, shared.settings.http.max_body_bytes) => body,
+        () = shared.reporter.cut() => Err(Unread::Refused(shutting_down())),
+    };
     finish.lap(Stage::Body);
     let (body, endpoint) = match body.and_then(|body| Ok((detect(&body)?, body))) {
         Ok((endpoint, body)) => (body, endpoint),

@@ -41,7 +41,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Returns when what still runs must end.
-    pub(super) async fn cut(&self) {
+    pub async fn cut(&self) {
         let mut cut = self.cut.clone();
         if cut.wait_for(|cut| *cut).await.is_err() {
             // Nobody is left who could say so.

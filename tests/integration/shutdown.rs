@@ -1,5 +1,6 @@
 //! The end of the process.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -142,6 +143,18 @@ fn a_new_request_on_a_kept_connection_is_not_served_any_more() {
     }
     go.send(()).unwrap();
     stream.chunks_until(|text| text.contains("[DONE]"));
+}
+
+#[test]
+fn a_body_that_still_comes_when_the_time_is_over_is_refused() {
+    let (upstream, _go) = halting();
+    let mut proxy = TestProxy::before_with(&upstream, &[("SHUTDOWN_DRAIN_SECS", "0.3")]);
+    let mut connection = proxy.connect();
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: {}\r\n", proxy.bearer());
+    connection.socket().write_all(format!("{head}content-length: 100\r\n\r\n{{").as_bytes()).unwrap();
+    eventually("the request runs", || proxy.metric("llm_proxy_active_requests", &[]) > 0.5);
+    proxy.begin_stop(Stop::Soon);
+    assert_error(&connection.answer("POST"), 503, "shutting_down");
 }
 
 #[test]
