@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::finish::Reporter;
 use super::outcome::shutting_down;
+use super::reporter::Reporter;
 use crate::chat::{Failure, FailureKind};
 
 /// When a stream has taken too long.

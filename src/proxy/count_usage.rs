@@ -1,15 +1,18 @@
 //! Usage that a provider did not send, or not yet when its stream ended.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::Endpoint;
-use super::transcode::Counting;
 use crate::actors::tokenizer::{Tokenizer, count_for_record, count_usage};
 use crate::chat::{Block, BlockKind, ChatEvent, ChatRequest, Countable, Delta, Operation, Usage};
 use crate::codec::Heard;
+
+/// Counts tokens off the event loop; `None` when they cannot be counted.
+pub(super) type Counting = Pin<Box<dyn Future<Output = Option<Usage>>>>;
 
 /// What was asked and what has been said: all that it takes to count.
 #[derive(Clone)]

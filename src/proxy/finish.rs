@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
 
 use super::Caller;
 use super::count_usage::Tally;
@@ -18,37 +17,15 @@ use super::fields::field_label;
 use super::outcome::{CANCELLED, attempt_label, category, outcome_of};
 use super::progress::Progress;
 use super::record::{Labels, Record};
+use super::reporter::Reporter;
 use super::timings::{Stage, Timings};
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
-use crate::actors::{Handles, tell};
+use crate::actors::tell;
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Provider, Snapshot};
 use crate::store::RequestLog;
 use crate::telemetry::IntGauge;
 use crate::upstream::mask;
-
-/// Where ends are told.
-pub struct Reporter {
-    /// The actors and the metrics.
-    pub handles: Handles,
-    /// This process among replicas.
-    pub replica_id: String,
-    /// Whether finished requests are stored.
-    pub log_requests: bool,
-    /// True when the process must end: what still runs ends now.
-    pub cut: watch::Receiver<bool>,
-}
-
-impl Reporter {
-    /// Returns when what still runs must end.
-    pub async fn cut(&self) {
-        let mut cut = self.cut.clone();
-        if cut.wait_for(|cut| *cut).await.is_err() {
-            // Nobody is left who could say so.
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 /// What is known of a request when its head has come.
 #[derive(Debug, Clone)]

@@ -6,8 +6,9 @@
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 
+use super::count_usage::Counting;
+use super::pipe::Pipe;
 use super::progress::Progress;
-use super::transcode::{Counting, Pipe};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::Seen;
 use crate::sse::Parser;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::count_usage::complete;
-use super::finish::Reporter;
+use super::reporter::Reporter;
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
 use crate::chat::Usage;

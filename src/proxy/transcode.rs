@@ -5,16 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::Finish;
 use super::clock::{Clock, Limits, Tick};
-use super::count_usage::Tally;
 use super::ending::Ending;
 use super::open::{OpenStream, broken, too_large};
-use crate::chat::{Failure, Usage};
+use crate::chat::Failure;
 use crate::codec::Seen;
 use crate::sse::Frame;
 use crate::upstream::UpstreamBody;
@@ -25,39 +24,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// How long what follows a complete answer is waited for, where it is forwarded.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// How frames become what the client gets: forwarded as they are, or decoded and encoded.
-pub(super) trait Pipe {
-    /// Writes what a frame makes visible and tells what it held.
-    fn frame(&mut self, frame: &Frame, out: &mut BytesMut) -> Result<Seen, Failure>;
-    /// The provider has closed; completes what may be completed.
-    fn close(&mut self, out: &mut BytesMut) -> Result<Seen, Failure>;
-    /// A frame that came together with the one that ended the stream, such as the `[DONE]` that
-    /// some servers add to every protocol.
-    fn trailing(&mut self, _frame: &Frame, _out: &mut BytesMut) {}
-    /// Whether what follows the end is waited for a moment, because it is forwarded, too.
-    fn lingers(&self) -> bool {
-        false
-    }
-    /// Ends the stream with an error in the client's protocol.
-    fn fail(&mut self, failure: &Failure, out: &mut BytesMut);
-    /// What keeps a silent stream alive at this point.
-    fn keepalive(&self) -> &'static [u8];
-    /// Set once when the answer is complete but for its token counts, which the provider did
-    /// not send.
-    fn counting(&mut self) -> Option<Counting> {
-        None
-    }
-    /// What was asked and said so far, for the record of a stream that ends early.
-    fn tally(&self) -> Option<Tally>;
-    /// Completes the answer with what was counted.
-    fn counted(&mut self, _usage: Option<Usage>, _out: &mut BytesMut) -> Seen {
-        Seen::default()
-    }
-}
-
-/// Counts tokens off the event loop; `None` when they cannot be counted.
-pub(super) type Counting = Pin<Box<dyn Future<Output = Option<Usage>>>>;
 
 /// A streamed answer. Each item is what one piece of the provider's bytes became. Dropping it
 /// before its end closes the connection to the provider and records the request as cancelled.

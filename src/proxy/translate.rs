@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::count_usage::Counting;
 use super::count_usage::{Asked, Tally};
+use super::pipe::Pipe;
 use super::prepare::Translated;
-use super::transcode::{Counting, Pipe};
 use crate::actors::Handles;
 use crate::chat::{ChatEvent, Failure, Usage};
 use crate::codec::{ClientCodec, Seen, StreamDecoder, StreamEncoder, UpstreamCodec};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::count_usage::Counting;
 use super::count_usage::{Asked, Tally, asked};
+use super::pipe::Pipe;
 use super::prepare::Request;
-use super::transcode::{Counting, Pipe};
 use crate::actors::Handles;
 use crate::chat::{Failure, Operation, Protocol, Usage};
 use crate::codec::{self, Seen, VerbatimStream};
