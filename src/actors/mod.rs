@@ -9,6 +9,7 @@ mod adopt;
 pub mod config;
 pub mod database;
 pub mod feed;
+pub mod finished;
 pub mod history;
 mod keeper;
 pub mod metrics;
