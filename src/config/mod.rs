@@ -9,6 +9,7 @@ mod change;
 mod credential;
 mod model_map;
 mod pattern;
+mod prices;
 mod provider;
 mod provider_params;
 mod record;
@@ -23,6 +24,7 @@ pub use change::{ChangeRecord, ShownChange};
 pub use credential::{Credential, KeyHash, PlainKey, Quota};
 pub use model_map::{ModelLimits, ModelMap, Resolved};
 pub use pattern::{MatchKind, NameMatcher};
+pub use prices::Prices;
 pub use provider::{Provider, ProviderId, ProviderKind};
 pub use provider_params::{BetaPolicy, MASK, ProviderParams, Timeouts};
 pub use record::{

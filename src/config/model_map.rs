@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{FieldError, MatchKind, NameMatcher};
+use super::{FieldError, MatchKind, NameMatcher, Prices};
 
 /// Metadata that a mapping value may carry beside `mapped_model`, with the type of each.
-const METADATA: [(&str, Kind); 15] = [
+const METADATA: [(&str, Kind); 16] = [
     ("max_tokens", Kind::Count),
     ("max_input_tokens", Kind::Count),
     ("max_output_tokens", Kind::Count),
@@ -15,6 +15,7 @@ const METADATA: [(&str, Kind); 15] = [
     ("output_cost_per_1k_tokens", Kind::Price),
     ("cache_read_cost_per_1k_tokens", Kind::Price),
     ("cache_write_cost_per_1k_tokens", Kind::Price),
+    ("reasoning_cost_per_1k_tokens", Kind::Price),
     ("supports_vision", Kind::Flag),
     ("supports_function_calling", Kind::Flag),
     ("supports_streaming", Kind::Flag),
@@ -41,9 +42,11 @@ pub struct ModelMap {
     patterns: Vec<(NameMatcher, Target, ModelLimits)>,
 }
 
-/// What of a mapping's metadata a translation goes by.
+/// What of a mapping's metadata a request goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelLimits {
+    /// What its tokens cost.
+    pub prices: Prices,
     /// `max_output_tokens`.
     pub max_output_tokens: Option<u64>,
     /// `supports_response_schema`; unset is true.
@@ -139,6 +142,7 @@ impl ModelLimits {
     fn read(value: &Value) -> Self {
         let flag = value.get("supports_response_schema").and_then(Value::as_bool);
         Self {
+            prices: Prices::read(value),
             max_output_tokens: value.get("max_output_tokens").and_then(Value::as_u64).filter(|limit| *limit > 0),
             supports_response_schema: flag.unwrap_or(true),
         }

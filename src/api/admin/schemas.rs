@@ -223,7 +223,7 @@ pub(super) fn model_mapping() -> Object {
     for count in ["max_tokens", "max_input_tokens", "max_output_tokens"] {
         detailed = detailed.property(count, whole(0, None));
     }
-    for cost in ["input", "output", "cache_read", "cache_write"] {
+    for cost in ["input", "output", "cache_read", "cache_write", "reasoning"] {
         detailed = detailed.property(format!("{cost}_cost_per_1k_tokens"), price());
     }
     for feature in
