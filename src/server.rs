@@ -93,6 +93,8 @@ pub async fn bind(settings: Settings) -> Result<Bound, ServerError> {
         handles: handles.clone(),
         replica_id: settings.replica_id.clone(),
         log_requests: settings.request_log.enabled,
+        errors: settings.request_log.errors,
+        bodies: settings.request_log.bodies,
     });
     let shared = Arc::new(Shared {
         handles,

@@ -1,12 +1,14 @@
 //! Every metric, declared once and passed by handle.
 
+mod declare;
+pub mod protocols;
 pub mod providers;
 
 pub use prometheus::IntGauge;
-use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder as _, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 
+use self::declare::Declare;
+use self::protocols::ProtocolMetrics;
 use self::providers::ProviderMetrics;
 
 /// Buckets of durations, in seconds.
@@ -35,6 +37,8 @@ pub struct Telemetry {
     pub tokens_per_second: HistogramVec,
     /// Of each provider.
     pub providers: ProviderMetrics,
+    /// Of the protocols that meet.
+    pub protocols: ProtocolMetrics,
     /// Attempts at providers, by what became of them.
     pub upstream_attempts: IntCounterVec,
     /// Attempts after which another provider was tried, by why.
@@ -43,10 +47,12 @@ pub struct Telemetry {
     pub streams: IntCounterVec,
     /// Requests whose client left before their end.
     pub client_disconnects: IntCounter,
+    /// What requests cost, in micro-dollars.
+    pub cost: IntCounterVec,
+    /// Requests that a rate limit refused.
+    pub rate_limited: IntCounterVec,
     /// Messages and rows that a full queue refused.
     pub mailbox_dropped: IntCounterVec,
-    /// Fields of requests that a provider's protocol could not take.
-    pub dropped_fields: IntCounterVec,
     /// The version of the published configuration.
     pub config_version: IntGauge,
     /// Whether the database answers.
@@ -65,89 +71,61 @@ impl Telemetry {
     /// # Errors
     /// When a declaration contradicts itself; a bug, told at start.
     pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let declare = Declare(&registry);
+        declare.build()?;
         let request = ["method", "endpoint", "model", "provider", "api_key_name", "client"];
         let status = ["method", "endpoint", "model", "provider", "status_code", "api_key_name", "client"];
         let tokens = ["model", "provider", "token_type", "api_key_name", "client"];
+        let cost = ["model", "provider", "api_key_name", "client"];
         let stream = ["source", "model", "provider"];
-        let dropped = ["client_protocol", "provider_protocol", "field"];
-        let telemetry = Self {
-            registry: Registry::new(),
-            requests: counter("requests_total", "Finished requests, rejected ones too", &status)?,
-            request_duration: histogram(
-                "request_duration_seconds",
-                "Time from a request's head to the end of its answer",
-                &DURATION,
-                &request,
-            )?,
-            active_requests: gauge("active_requests", "Requests that are being answered", &["endpoint"])?,
-            tokens: counter("tokens_total", "Tokens by kind: prompt, completion, total", &tokens)?,
-            ttft: histogram("ttft_seconds", "Time to the first content token of a stream", &TTFT, &stream)?,
-            tokens_per_second: histogram(
-                "tokens_per_second",
-                "Output tokens per second of a stream after its first token",
-                &SPEED,
-                &stream,
-            )?,
-            providers: ProviderMetrics::new()?,
-            upstream_attempts: counter(
-                "upstream_attempts_total",
-                "Attempts at providers by what became of them",
-                &["provider", "outcome"],
-            )?,
-            failovers: counter(
+        let speed = "Output tokens per second of a stream after its first token";
+        let cost_help = "What requests cost in micro-dollars, where their models have prices";
+        let took = "Time from a request's head to the end of its answer";
+        let outcomes = "Attempts at providers by what became of them";
+        Ok(Self {
+            requests: declare.counter("requests_total", "Finished requests, rejected ones too", &status)?,
+            request_duration: declare.histogram("request_duration_seconds", took, &DURATION, &request)?,
+            active_requests: declare.gauge("active_requests", "Requests that are being answered", &["endpoint"])?,
+            tokens: declare.counter("tokens_total", "Tokens by kind: prompt, completion, total", &tokens)?,
+            cost: declare.counter("cost_microdollars_total", cost_help, &cost)?,
+            ttft: declare.histogram("ttft_seconds", "Time to the first content token of a stream", &TTFT, &stream)?,
+            tokens_per_second: declare.histogram("tokens_per_second", speed, &SPEED, &stream)?,
+            providers: ProviderMetrics::new(&declare)?,
+            protocols: ProtocolMetrics::new(&declare)?,
+            upstream_attempts: declare.counter("upstream_attempts_total", outcomes, &["provider", "outcome"])?,
+            failovers: declare.counter(
                 "failovers_total",
                 "Attempts after which another provider was tried",
                 &["provider", "reason"],
             )?,
-            streams: counter("streams_total", "Streams by how they ended", &["endpoint", "provider", "outcome"])?,
-            client_disconnects: IntCounter::new(
-                full("client_disconnects_total"),
-                "Requests whose client left before their end",
+            streams: declare.counter(
+                "streams_total",
+                "Streams by how they ended",
+                &["endpoint", "provider", "outcome"],
             )?,
-            mailbox_dropped: counter(
+            client_disconnects: declare
+                .count("client_disconnects_total", "Requests whose client left before their end")?,
+            rate_limited: declare.counter(
+                "rate_limited_total",
+                "Requests that a rate limit refused",
+                &["api_key_name"],
+            )?,
+            rate_limit_fallback: declare.count(
+                "rate_limit_fallback_total",
+                "Rate limit decisions taken without Redis although it is configured",
+            )?,
+            mailbox_dropped: declare.counter(
                 "mailbox_dropped_total",
                 "Messages and rows that a full queue refused",
                 &["mailbox"],
             )?,
-            dropped_fields: counter("dropped_fields_total", "Fields that a translation had to leave out", &dropped)?,
-            config_version: IntGauge::new(full("config_version"), "Version of the configuration in force")?,
-            database_up: IntGauge::new(full("database_up"), "1 while the database answers")?,
-            redis_up: IntGauge::new(full("redis_up"), "1 while Redis answers")?,
-            rate_limit_fallback: IntCounter::new(
-                full("rate_limit_fallback_total"),
-                "Rate limit decisions taken without Redis although it is configured",
-            )?,
-            feed_subscribers: IntGauge::new(full("feed_subscribers"), "Open connections to the config feed")?,
-        };
-        telemetry.register()?;
-        Ok(telemetry)
-    }
-
-    fn register(&self) -> Result<(), prometheus::Error> {
-        let build = IntGaugeVec::new(
-            Opts::new("llm_proxy_build_info", "Always 1; the labels tell the build"),
-            &["version", "commit"],
-        )?;
-        build.with_label_values(&[crate_version(), commit()]).set(1);
-        self.registry.register(Box::new(build))?;
-        self.registry.register(Box::new(self.requests.clone()))?;
-        self.registry.register(Box::new(self.request_duration.clone()))?;
-        self.registry.register(Box::new(self.active_requests.clone()))?;
-        self.registry.register(Box::new(self.tokens.clone()))?;
-        self.registry.register(Box::new(self.ttft.clone()))?;
-        self.registry.register(Box::new(self.tokens_per_second.clone()))?;
-        self.providers.register(&self.registry)?;
-        self.registry.register(Box::new(self.upstream_attempts.clone()))?;
-        self.registry.register(Box::new(self.failovers.clone()))?;
-        self.registry.register(Box::new(self.streams.clone()))?;
-        self.registry.register(Box::new(self.client_disconnects.clone()))?;
-        self.registry.register(Box::new(self.mailbox_dropped.clone()))?;
-        self.registry.register(Box::new(self.dropped_fields.clone()))?;
-        self.registry.register(Box::new(self.config_version.clone()))?;
-        self.registry.register(Box::new(self.database_up.clone()))?;
-        self.registry.register(Box::new(self.redis_up.clone()))?;
-        self.registry.register(Box::new(self.rate_limit_fallback.clone()))?;
-        self.registry.register(Box::new(self.feed_subscribers.clone()))
+            config_version: declare.level("config_version", "Version of the configuration in force")?,
+            database_up: declare.level("database_up", "1 while the database answers")?,
+            redis_up: declare.level("redis_up", "1 while Redis answers")?,
+            feed_subscribers: declare.level("feed_subscribers", "Open connections to the config feed")?,
+            registry,
+        })
     }
 
     /// All families in Prometheus' text format.
@@ -160,22 +138,6 @@ impl Telemetry {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
-}
-
-fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-    IntCounterVec::new(Opts::new(full(name), help), labels)
-}
-
-fn gauge(name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-    IntGaugeVec::new(Opts::new(full(name), help), labels)
-}
-
-fn histogram(name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
-    HistogramVec::new(HistogramOpts::new(full(name), help).buckets(buckets.to_vec()), labels)
-}
-
-fn full(name: &str) -> String {
-    format!("llm_proxy_{name}")
 }
 
 /// The version of this build.

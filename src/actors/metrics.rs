@@ -1,4 +1,6 @@
-//! Records of finished requests on their way into the store.
+//! Records of finished requests and of failures on their way into the store.
+
+mod batches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +9,11 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _,
 };
 
-use tokio::sync::Mutex;
-
+use self::batches::{Appended, Batches, append};
 use crate::settings::RequestLogSettings;
-use crate::store::{RequestLog, Store, StoreError};
+use crate::store::{ErrorLog, RequestLog, Store};
 use crate::telemetry::Telemetry;
 
-/// Rows of one insert.
-const BATCH: usize = 500;
 /// How long a row waits for others at most.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often rows past the retention are looked for.
@@ -25,55 +24,41 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 #[rtype(result = "()")]
 pub struct RecordFinished(pub Box<RequestLog>);
 
+/// Tells of an attempt that has failed, or of an error of our own. Never awaited.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RecordFailure(pub Box<ErrorLog>);
+
 /// Writes what waits; replies when it is stored, or when the store refused it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Flush;
 
-/// Collects records of finished requests and stores them in batches, off the request path.
+/// Collects rows and stores them in batches, off the request path.
 pub struct MetricsActor {
     store: Arc<dyn Store>,
-    settings: RequestLogSettings,
-    telemetry: Telemetry,
-    waiting: Vec<RequestLog>,
-    writing: bool,
-    /// Whether the last write left rows behind.
-    behind: bool,
-    /// Held by a write as long as it runs.
-    running: Arc<Mutex<()>>,
+    retention: Option<Duration>,
+    requests: Batches<RequestLog>,
+    errors: Batches<ErrorLog>,
 }
 
-/// What became of rows that were to be stored.
-struct Appended {
-    /// Not stored, since the database does not answer.
-    left: Vec<RequestLog>,
-    /// Rows that the database does not take.
-    refused: usize,
+/// Which of the actor's batches hold rows of a kind.
+trait Kept: batches::Row {
+    fn of(actor: &mut MetricsActor) -> &mut Batches<Self>;
 }
 
-/// Stores `rows`. One that the database refuses must not hold up the others for ever, so after a
-/// refusal they are stored one by one.
-async fn append(store: &dyn Store, rows: Vec<RequestLog>) -> Appended {
-    match store.append_request_logs(&rows).await {
-        Ok(()) => return Appended { left: Vec::new(), refused: 0 },
-        Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => return Appended { left: rows, refused: 0 },
-        Err(_refusal) => {}
+// === impl Kept ===
+
+impl Kept for RequestLog {
+    fn of(actor: &mut MetricsActor) -> &mut Batches<Self> {
+        &mut actor.requests
     }
-    let (mut refused, mut rows) = (0, rows.into_iter());
-    while let Some(row) = rows.next() {
-        match store.append_request_logs(std::slice::from_ref(&row)).await {
-            Ok(()) => {}
-            Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => {
-                let left = std::iter::once(row).chain(rows).collect();
-                return Appended { left, refused };
-            }
-            Err(error) => {
-                log::error!(error:%, request_id = row.request_id; "the database refuses a finished request");
-                refused += 1;
-            }
-        }
+}
+
+impl Kept for ErrorLog {
+    fn of(actor: &mut MetricsActor) -> &mut Batches<Self> {
+        &mut actor.errors
     }
-    Appended { left: Vec::new(), refused }
 }
 
 // === impl MetricsActor ===
@@ -81,76 +66,61 @@ async fn append(store: &dyn Store, rows: Vec<RequestLog>) -> Appended {
 impl MetricsActor {
     /// An actor that stores into `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, settings: RequestLogSettings, telemetry: Telemetry) -> Self {
-        Self { store, settings, telemetry, waiting: Vec::new(), writing: false, behind: false, running: Arc::default() }
+    pub fn new(store: Arc<dyn Store>, settings: RequestLogSettings, telemetry: &Telemetry) -> Self {
+        let RequestLogSettings { queue, retention, .. } = settings;
+        Self { store, retention, requests: Batches::new(queue, telemetry), errors: Batches::new(queue, telemetry) }
     }
 
-    /// Starts one write unless one is under way; the next begins when it ends.
-    fn write(&mut self, context: &mut Context<Self>) {
-        if self.writing || self.waiting.is_empty() {
-            return;
-        }
-        self.writing = true;
-        let rows = self.take_batch();
+    /// Starts one write of a kind unless one is under way; the next begins when it ends.
+    fn write<R: Kept>(&mut self, context: &mut Context<Self>) {
         let store = Arc::clone(&self.store);
-        let running = Arc::clone(&self.running);
+        let Some((rows, running)) = R::of(self).begin() else {
+            return;
+        };
         let write = async move {
             let _running = running.lock().await;
             append(&*store, rows).await
         };
-        context.spawn(write.into_actor(self).map(|appended, actor, context| {
-            actor.writing = false;
-            let all_written = appended.left.is_empty();
-            actor.note(appended);
-            if all_written {
-                actor.write_if_full(context);
+        context.spawn(write.into_actor(self).map(|appended: Appended<R>, actor, context| {
+            if R::of(actor).end(appended) {
+                actor.write::<R>(context);
             }
         }));
     }
 
-    fn write_if_full(&mut self, context: &mut Context<Self>) {
-        if self.waiting.len() >= BATCH {
-            self.write(context);
+    /// Writes all that waits of a kind, and returns when that is done.
+    fn flush<R: Kept>(&mut self) -> ResponseActFuture<Self, ()> {
+        // A write that is under way may put its rows back, which are then written here.
+        let running = R::of(self).running();
+        let quiet = async move { drop(running.lock().await) };
+        let write = |(), actor: &mut Self, _: &mut Context<Self>| {
+            let rows = R::of(actor).take_all();
+            let store = Arc::clone(&actor.store);
+            async move { append(&*store, rows).await }.into_actor(actor)
+        };
+        Box::pin(quiet.into_actor(self).then(write).map(|appended, actor, _| R::of(actor).note(appended)))
+    }
+
+    fn add<R: Kept>(&mut self, row: R, context: &mut Context<Self>) {
+        if R::of(self).add(row) {
+            self.write::<R>(context);
         }
-    }
-
-    fn take_batch(&mut self) -> Vec<RequestLog> {
-        let size = self.waiting.len().min(BATCH);
-        self.waiting.drain(..size).collect()
-    }
-
-    /// Keeps what was not written for the next try, as far as the queue allows.
-    fn note(&mut self, Appended { left: mut rows, refused }: Appended) {
-        // Told once for an outage, not once a second.
-        if !rows.is_empty() && !self.behind {
-            log::warn!(rows = rows.len(); "finished requests wait for the database");
-        }
-        self.behind = !rows.is_empty();
-        self.count_dropped(refused);
-        let room = self.settings.queue.saturating_sub(self.waiting.len());
-        let lost = rows.len().saturating_sub(room);
-        rows.truncate(room);
-        rows.append(&mut self.waiting);
-        self.waiting = rows;
-        self.count_dropped(lost);
-    }
-
-    fn count_dropped(&self, rows: usize) {
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        self.telemetry.mailbox_dropped.with_label_values(&["request_log"]).inc_by(rows);
     }
 
     fn prune(&mut self, context: &mut Context<Self>) {
-        let Some(retention) = self.settings.retention else {
+        let Some(retention) = self.retention else {
             return;
         };
         let store = Arc::clone(&self.store);
-        let prune = async move { store.prune_request_logs(chrono::Utc::now() - retention).await };
-        context.spawn(prune.into_actor(self).map(|result, _, _| match result {
-            Ok(rows) if rows > 0 => log::info!(rows; "deleted old request logs"),
-            Ok(_) => {}
-            Err(error) => log::warn!(error:%; "cannot delete old request logs"),
-        }));
+        let before = chrono::Utc::now() - retention;
+        let prune = async move { Ok(store.prune_request_logs(before).await? + store.prune_error_logs(before).await?) };
+        context.spawn(prune.into_actor(self).map(
+            |result: Result<usize, crate::store::StoreError>, _, _| match result {
+                Ok(rows) if rows > 0 => log::info!(rows; "deleted old logs"),
+                Ok(_) => {}
+                Err(error) => log::warn!(error:%; "cannot delete old logs"),
+            },
+        ));
     }
 }
 
@@ -158,7 +128,10 @@ impl Actor for MetricsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(FLUSH_EVERY, Self::write);
+        context.run_interval(FLUSH_EVERY, |actor, context| {
+            actor.write::<RequestLog>(context);
+            actor.write::<ErrorLog>(context);
+        });
         context.run_interval(PRUNE_EVERY, Self::prune);
         self.prune(context);
     }
@@ -168,12 +141,15 @@ impl Handler<RecordFinished> for MetricsActor {
     type Result = ();
 
     fn handle(&mut self, RecordFinished(row): RecordFinished, context: &mut Context<Self>) {
-        if self.waiting.len() >= self.settings.queue {
-            self.count_dropped(1);
-            return;
-        }
-        self.waiting.push(*row);
-        self.write_if_full(context);
+        self.add(*row, context);
+    }
+}
+
+impl Handler<RecordFailure> for MetricsActor {
+    type Result = ();
+
+    fn handle(&mut self, RecordFailure(row): RecordFailure, context: &mut Context<Self>) {
+        self.add(*row, context);
     }
 }
 
@@ -181,15 +157,8 @@ impl Handler<Flush> for MetricsActor {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Flush, _: &mut Context<Self>) -> Self::Result {
-        // A write that is under way may put its rows back, which are then written here.
-        let running = Arc::clone(&self.running);
-        let quiet = async move { drop(running.lock().await) };
-        let write = |(), actor: &mut Self, _: &mut Context<Self>| {
-            let rows = std::mem::take(&mut actor.waiting);
-            let store = Arc::clone(&actor.store);
-            async move { append(&*store, rows).await }.into_actor(actor)
-        };
-        Box::pin(quiet.into_actor(self).then(write).map(|appended, actor, _| actor.note(appended)))
+        let requests = self.flush::<RequestLog>();
+        Box::pin(requests.then(|(), actor, _| actor.flush::<ErrorLog>()))
     }
 }
 
@@ -221,8 +190,10 @@ mod tests {
             output_tokens: None,
             total_tokens: None,
             cached_tokens: None,
+            cache_write_tokens: None,
             reasoning_tokens: None,
             estimated: false,
+            cost_microusd: None,
             total_duration_ms: 1,
             ttft_ms: None,
             gateway_us: None,
@@ -243,11 +214,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("m.db").display());
         let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
-        let settings = RequestLogSettings { enabled: true, queue: 700, retention: None };
+        let settings = RequestLogSettings { enabled: true, errors: true, bodies: None, queue: 700, retention: None };
         let telemetry = Telemetry::new().unwrap();
         let (kept, counted) = (Arc::clone(&store), telemetry.clone());
         let arbiter = Arbiter::new();
-        let make = move |_: &mut Context<MetricsActor>| MetricsActor::new(kept, settings, counted);
+        let make = move |_: &mut Context<MetricsActor>| MetricsActor::new(Arc::clone(&kept), settings, &counted);
         let actor = MetricsActor::start_in_arbiter(&arbiter.handle(), make);
         for _ in 0..3000 {
             actor.send(RecordFinished(Box::new(row()))).await.unwrap();

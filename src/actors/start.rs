@@ -103,7 +103,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
 
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
     let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
-    supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, telemetry.clone()))
+    supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, &telemetry))
 }
 
 fn start_pool(

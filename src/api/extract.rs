@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, USER_AGENT};
+use actix_web::http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use super::client::client_name;
 use super::{Exchange, Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
-use crate::config::{KeyHash, KeyRefusal};
-use crate::proxy::{Caller, Finish, Opening, shutting_down};
+use crate::config::{KeyHash, KeyRefusal, MASK, is_secret_header};
+use crate::proxy::{Caller, Finish, Opening, ShownHeaders, shutting_down};
 use crate::upstream;
 
 /// Starts the record of a request that came to `path`.
@@ -23,8 +23,19 @@ pub(super) fn open(request: &HttpRequest, shared: &Shared, path: &'static str, p
         protocol: protocol.name(),
         client: client_name(user_agent),
         request_id: request_id(request.headers().get("x-request-id")),
+        headers: shared.reporter.wants_content().then(|| shown(request.headers())),
     };
     Finish::new(shared.reporter.clone(), opening)
+}
+
+/// Headers as logs and traces may show them.
+fn shown(headers: &HeaderMap) -> ShownHeaders {
+    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+        let is_secret = is_secret_header(name.as_str());
+        let value = if is_secret { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        (name.as_str().to_owned(), value)
+    };
+    headers.iter().map(shown).collect()
 }
 
 /// Our id of the request: the client's when it is fit for logs and headers, else a new one.

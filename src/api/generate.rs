@@ -74,7 +74,7 @@ pub(super) async fn answer(
         Err(Unread::Gone) => return HttpResponse::BadRequest().force_close().finish(),
         Err(Unread::Refused(failure)) => return end(reply::failure(assumed, &failure, finish), assumed, decision),
     };
-    finish.detected(endpoint.path, endpoint.protocol.name());
+    finish.came(endpoint, &body);
     let call = Call {
         endpoint,
         request_id: request_id.clone(),

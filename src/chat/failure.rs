@@ -39,6 +39,8 @@ pub enum FailureKind {
     Internal,
     /// The provider could not be reached.
     UpstreamConnect,
+    /// The connection to the provider broke before the head of its answer.
+    UpstreamReset,
     /// The provider's answer cannot be used.
     UpstreamInvalidResponse,
     /// The provider's stream broke.
@@ -102,7 +104,7 @@ impl FailureKind {
             Self::UnsupportedContentEncoding => told(415, INVALID, "unsupported_content_encoding", INVALID),
             Self::RateLimited => told(429, "requests", "rate_limit_exceeded", "rate_limit_error"),
             Self::Internal => told(500, SERVER, "internal_error", API),
-            Self::UpstreamConnect => told(502, SERVER, "upstream_connect_error", API),
+            Self::UpstreamConnect | Self::UpstreamReset => told(502, SERVER, "upstream_connect_error", API),
             Self::UpstreamInvalidResponse => told(502, SERVER, "upstream_invalid_response", API),
             Self::UpstreamStream => told(502, SERVER, "upstream_stream_error", API),
             Self::NoProviderAvailable => told(503, SERVER, "no_provider_available", OVERLOADED),

@@ -26,7 +26,7 @@ pub use model_map::{ModelLimits, ModelMap, Resolved};
 pub use pattern::{MatchKind, NameMatcher};
 pub use prices::Prices;
 pub use provider::{Provider, ProviderId, ProviderKind};
-pub use provider_params::{BetaPolicy, MASK, ProviderParams, Timeouts};
+pub use provider_params::{BetaPolicy, MASK, ProviderParams, Timeouts, is_secret_header};
 pub use record::{
     CredentialDraft, CredentialPatch, CredentialRecord, FieldError, ProviderDraft, ProviderPatch, ProviderRecord,
 };

@@ -248,7 +248,9 @@ fn strings(value: &Value) -> Result<Vec<String>, &'static str> {
     list.iter().map(|entry| entry.as_str().map(str::to_owned).ok_or("must be an array of strings")).collect()
 }
 
-fn is_secret_header(name: &str) -> bool {
+/// Whether a header of this name may hold a secret, and is never shown.
+#[must_use]
+pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["key", "token", "secret", "auth", "cookie"].iter().any(|part| name.contains(part))
 }

@@ -94,13 +94,13 @@ impl Attempts {
                     None => return Poll::Ready(Err(self.give_up())),
                 },
             };
-            let Poll::Ready(Sent { result, head_at }) = running.as_mut().poll(cx) else {
+            let Poll::Ready(Sent { result, evidence }) = running.as_mut().poll(cx) else {
                 std::task::ready!(self.cut.as_mut().poll(cx));
                 return Poll::Ready(Err(shutting_down().into()));
             };
             self.running = None;
             self.finish.lap(Stage::Upstream);
-            self.finish.head_came(head_at);
+            self.finish.came_back(evidence);
             match result {
                 Ok(answer) => return Poll::Ready(Ok(answer)),
                 Err(failed) => {

@@ -55,8 +55,9 @@ impl Proxy {
         };
         finish.passed_on(vec![("x-llm-proxy-usage".to_owned(), "estimated".to_owned())]);
         let headers = reply::common_headers(&mut finish);
-        finish.answered(200);
         let body = Bytes::from(format!("{{\"input_tokens\":{tokens}}}"));
+        finish.answers(&body);
+        finish.answered(200);
         Ok(Reply { status: 200, headers, body: ReplyBody::Whole(body) })
     }
 }

@@ -6,24 +6,30 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::Caller;
+use super::capture::{Capture, ShownHeaders};
 use super::count_usage::Tally;
 use super::ending::Ending;
-use super::fields::field_label;
-use super::outcome::{CANCELLED, attempt_label, category, outcome_of};
+use super::errors::ErrorRow;
+use super::facts::{Evidence, Facts, Running};
+use super::measure::Ended;
+use super::outcome::{CANCELLED, attempt_label, category, is_ours, outcome_of};
 use super::progress::Progress;
-use super::record::{Labels, Record};
+use super::record::Record;
 use super::reporter::Reporter;
+use super::row::fit;
 use super::timings::{Stage, Timings};
+use super::{Caller, Endpoint};
+use crate::actors::finished::AttemptMade;
+use crate::actors::metrics::RecordFailure;
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
 use crate::actors::tell;
 use crate::chat::{Failure, FailureKind, Usage};
-use crate::config::{Candidate, MatchKind, Provider, Snapshot};
-use crate::store::RequestLog;
+use crate::config::{Candidate, MatchKind, Snapshot};
 use crate::telemetry::IntGauge;
 use crate::upstream::mask;
 
@@ -40,6 +46,8 @@ pub struct Opening {
     pub client: &'static str,
     /// Our id of it.
     pub request_id: String,
+    /// Its headers, where somebody wants to see what was asked and answered.
+    pub headers: Option<ShownHeaders>,
 }
 
 /// The record of a request while it runs.
@@ -51,63 +59,25 @@ pub struct Finish {
     active: IntGauge,
     timings: Timings,
     facts: Facts,
-    attempt: Option<Attempt>,
+    running: Option<Running>,
     ended: bool,
-}
-
-/// What becomes known on the way.
-#[derive(Default)]
-struct Facts {
-    caller: Option<Caller>,
-    /// Bounded, for metrics.
-    model_label: Option<String>,
-    model: Option<String>,
-    mapped: Option<Arc<str>>,
-    provider: Option<Arc<Provider>>,
-    streaming: bool,
-    attempts: i32,
-    /// The provider of the last failed attempt and what became of it.
-    left: Option<(Arc<str>, &'static str)>,
-    first_content: Option<Duration>,
-    /// Our own time until then; while a stream runs all of it is waiting.
-    gateway: Option<Duration>,
-    usage: Option<Usage>,
-    /// What is counted when the request has ended, where the provider did not get to it.
-    uncounted: Option<Tally>,
-    upstream_request_id: Option<String>,
-    /// Headers of the provider's last answer that the client gets.
-    passed_on: Vec<(String, String)>,
-    /// What of the request the provider could not take.
-    dropped: Vec<String>,
-}
-
-/// The attempt that is running.
-struct Attempt {
-    provider: Arc<Provider>,
-    started: tokio::time::Instant,
-    /// What it has shown so far.
-    facts: AttemptFacts,
-    /// How far it has come, until it has brought an answer.
-    progress: Option<Rc<Progress>>,
-    /// Given back when the attempt has ended.
-    _permit: Permit,
 }
 
 impl Finish {
     /// A request that has just come in.
     #[must_use]
-    pub fn new(reporter: Arc<Reporter>, opening: Opening) -> Self {
+    pub fn new(reporter: Arc<Reporter>, mut opening: Opening) -> Self {
         let active = reporter.handles.telemetry.active_requests.with_label_values(&[opening.path]);
         active.inc();
         Self {
             reporter,
-            opening,
             started: Instant::now(),
             timestamp: Utc::now(),
             active,
             timings: Timings::new(),
-            facts: Facts::default(),
-            attempt: None,
+            facts: Facts { capture: opening.headers.take().map(Capture::new), ..Facts::default() },
+            opening,
+            running: None,
             ended: false,
         }
     }
@@ -127,10 +97,26 @@ impl Finish {
         self.timings.header(self.started.elapsed())
     }
 
-    /// Corrects the client's protocol and path, where only the body told them.
-    pub fn detected(&mut self, path: &'static str, protocol: &'static str) {
-        self.opening.path = path;
-        self.opening.protocol = protocol;
+    /// The body has come, and with it the client's protocol and path, where only it tells them.
+    pub fn came(&mut self, endpoint: Endpoint, body: &Bytes) {
+        self.opening.path = endpoint.path;
+        self.opening.protocol = endpoint.protocol.name();
+        if let Some(capture) = &mut self.facts.capture {
+            capture.asked(endpoint, body);
+        }
+    }
+
+    /// A part of the answer's body goes out.
+    pub(super) fn answers(&mut self, part: &[u8]) {
+        if let Some(capture) = &mut self.facts.capture {
+            capture.answered(part);
+        }
+    }
+
+    /// A part of a stream goes out.
+    pub(super) fn streams(&mut self, part: &[u8]) {
+        self.facts.sent += u64::try_from(part.len()).unwrap_or_default();
+        self.answers(part);
     }
 
     /// Our id of the request.
@@ -165,45 +151,54 @@ impl Finish {
         self.facts.attempts += 1;
         self.facts.mapped = Some(Arc::clone(&candidate.mapped_model));
         self.facts.provider = Some(Arc::clone(&candidate.provider));
-        let provider = Arc::clone(&candidate.provider);
-        let started = tokio::time::Instant::now();
-        let facts = AttemptFacts::default();
-        self.attempt = Some(Attempt { provider, started, facts, progress: None, _permit: permit });
+        self.facts.prices = candidate.limits.prices;
+        self.running = Some(Running {
+            provider: Arc::clone(&candidate.provider),
+            started: tokio::time::Instant::now(),
+            facts: AttemptFacts::default(),
+            evidence: Evidence::default(),
+            progress: None,
+            _permit: permit,
+        });
     }
 
     /// Where to see how far the running attempt has come.
     pub(super) fn watch(&mut self, progress: Rc<Progress>) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.progress = Some(progress);
+        if let Some(running) = &mut self.running {
+            running.progress = Some(progress);
         }
     }
 
-    /// The running attempt has brought what it could: when the head of its answer came, if it did.
-    pub(super) fn head_came(&mut self, at: Option<tokio::time::Instant>) {
-        let Some(attempt) = &mut self.attempt else {
+    /// The running attempt has brought what it could.
+    pub(super) fn came_back(&mut self, evidence: Evidence) {
+        let Some(running) = &mut self.running else {
             return;
         };
-        attempt.progress = None;
-        if let Some(at) = at {
-            let latency = at.saturating_duration_since(attempt.started);
-            attempt.facts.latency = Some(latency);
+        running.progress = None;
+        let head = evidence.head_at.map(|at| at.saturating_duration_since(running.started));
+        if let Some(latency) = head {
+            running.facts.latency = Some(latency);
             let histogram = &self.reporter.handles.telemetry.providers.latency;
-            histogram.with_label_values(&[&*attempt.provider.key]).observe(latency.as_secs_f64());
+            histogram.with_label_values(&[&*running.provider.key]).observe(latency.as_secs_f64());
         }
+        self.timings.met(evidence.connected, head);
+        running.evidence = evidence;
     }
 
     /// The running attempt has failed; the request may go on with another.
     pub(super) fn attempt_failed(&mut self, failure: &Failure) {
         let label = attempt_label(failure);
-        let message = fit(&self.hide(failure).message);
-        if let Some(attempt) = &mut self.attempt {
-            let status = failure.is_from_upstream().then(|| failure.status());
-            attempt.facts.fault = Some(Fault { status, category: category(failure.kind), message });
-            let (provider, kind) = (&*attempt.provider.key, category(failure.kind));
-            let (request_id, status) = (self.opening.request_id.as_str(), failure.status());
+        let hidden = self.hide(failure);
+        if let Some(mut running) = self.running.take() {
+            let (provider, kind, status) = (&*running.provider.key, category(failure.kind), failure.status());
+            let fault_status = failure.is_from_upstream().then_some(status);
+            running.facts.fault = Some(Fault { status: fault_status, category: kind, message: fit(&hidden.message) });
+            let request_id = self.opening.request_id.as_str();
             log::warn!(request_id, provider, kind, status; "attempt failed");
-            self.timings.failed(provider, label, attempt.started.elapsed());
-            self.facts.left = Some((Arc::clone(&attempt.provider.key), label));
+            self.timings.failed(provider, label, running.started.elapsed());
+            self.facts.left = Some((Arc::clone(&running.provider.key), label));
+            self.tell_error(&hidden, Some(&running));
+            self.running = Some(running);
         }
         self.report(outcome_of(failure), label);
     }
@@ -212,8 +207,8 @@ impl Finish {
         let elapsed = self.started.elapsed();
         self.facts.first_content = Some(elapsed);
         self.facts.gateway = Some(self.timings.gateway(elapsed));
-        if let Some(attempt) = &mut self.attempt {
-            attempt.facts.ttft = Some(attempt.started.elapsed());
+        if let Some(running) = &mut self.running {
+            running.facts.ttft = Some(running.started.elapsed());
         }
     }
 
@@ -289,17 +284,24 @@ impl Finish {
             Ending::Broken(failure) if failure.kind != FailureKind::ShuttingDown => self.attempt_failed(failure),
             // Cut off while the provider was waited for, which says nothing about it.
             Ending::Broken(_) | Ending::Refused(_) | Ending::Cancelled => {
-                if self.attempt.is_some() {
+                if self.running.is_some() {
                     self.timings.lap(Stage::Upstream);
                     self.report(Outcome::Neutral, CANCELLED);
                 }
             }
         }
+        if let Some(failure) = ending.failure().filter(|failure| is_ours(failure)) {
+            self.tell_error(failure, None);
+        }
         self.active.dec();
         let took = self.started.elapsed();
-        self.count(&ending, took);
+        let gateway = self.facts.gateway.unwrap_or_else(|| self.timings.gateway(took));
+        let ended = Ended { opening: &self.opening, facts: &self.facts, ending: &ending, took, gateway };
+        ended.count(&self.reporter.handles.telemetry);
+        let row = ended.row(&self.reporter, self.timestamp);
+        let is_logged = self.facts.caller.is_some() && ending.is_logged();
         let uncounted = self.facts.uncounted.take();
-        let record = self.record(&ending, took);
+        let record = Record::new(Arc::clone(&self.reporter), &mut self.facts, row, took, is_logged);
         match uncounted {
             // Nothing but the row and its tokens waits for the count.
             Some(tally) => tally.count_for_record(move |counted| record.write(counted)),
@@ -311,7 +313,7 @@ impl Finish {
     /// it has its input at least.
     fn take_stock(&mut self, ending: &Ending<'_>) {
         let is_cut = ending.failure().is_some_and(|failure| failure.kind == FailureKind::ShuttingDown);
-        let progress = self.attempt.as_mut().and_then(|attempt| attempt.progress.take());
+        let progress = self.running.as_mut().and_then(|running| running.progress.take());
         if let Some(progress) = progress.filter(|_| is_cut || matches!(ending, Ending::Cancelled)) {
             self.usage(progress.usage());
             self.uncounted(progress.tally());
@@ -319,102 +321,39 @@ impl Finish {
     }
 
     /// Tells the pool what the running attempt proved.
-    fn report(&mut self, outcome: Outcome, label: &str) {
-        let Some(Attempt { provider, started, facts, .. }) = self.attempt.take() else {
+    fn report(&mut self, outcome: Outcome, label: &'static str) {
+        let Some(Running { provider, started, facts, evidence, .. }) = self.running.take() else {
             return;
         };
         let handles = &self.reporter.handles;
         handles.telemetry.upstream_attempts.with_label_values(&[&*provider.key, label]).inc();
+        if self.facts.capture.is_some() {
+            let took = started.elapsed();
+            self.facts.made.push(AttemptMade {
+                provider: Arc::clone(&provider),
+                mapped_model: self.facts.mapped.clone().unwrap_or_default(),
+                after: self.started.elapsed().saturating_sub(took),
+                took,
+                outcome: label,
+                status: evidence.status,
+                error: facts.fault.as_ref().map(|fault| fault.message.clone()),
+            });
+        }
         let report = ReportOutcome { provider: provider.id, outcome, started, facts };
         tell(&handles.provider_pool.load(), report, "provider_pool", &handles.telemetry);
     }
 
-    fn count(&self, ending: &Ending<'_>, took: Duration) {
-        let (facts, opening) = (&self.facts, &self.opening);
-        let telemetry = &self.reporter.handles.telemetry;
-        let model = facts.model_label.as_deref().unwrap_or("unknown");
-        let provider = facts.provider.as_ref().map_or("none", |provider| &*provider.key);
-        let name = facts.caller.as_ref().map_or("unknown", Caller::name);
-        let (method, path, client) = (opening.method, opening.path, opening.client);
-        let status = ending.status().to_string();
-        telemetry.requests.with_label_values(&[method, path, model, provider, &status, name, client]).inc();
-        telemetry
-            .request_duration
-            .with_label_values(&[method, path, model, provider, name, client])
-            .observe(took.as_secs_f64());
-        if facts.streaming {
-            telemetry.streams.with_label_values(&[path, provider, ending.outcome()]).inc();
+    /// Tells the error log of a failed attempt, or of an error of our own.
+    fn tell_error(&self, failure: &Failure, attempt: Option<&Running>) {
+        if !self.reporter.errors {
+            return;
         }
-        if matches!(ending, Ending::Cancelled) {
-            telemetry.client_disconnects.inc();
-        }
-        for field in &facts.dropped {
-            let provider_protocol = facts.provider.as_ref().map_or("none", |provider| provider.kind.protocol().name());
-            let labels = [opening.protocol, provider_protocol, field_label(field)];
-            telemetry.dropped_fields.with_label_values(&labels).inc();
-        }
-        if let Some(first) = facts.first_content {
-            telemetry.ttft.with_label_values(&["provider", model, provider]).observe(first.as_secs_f64());
-        }
-    }
-
-    /// What is left to tell.
-    fn record(&mut self, ending: &Ending<'_>, took: Duration) -> Record {
-        let (facts, client) = (&self.facts, self.opening.client);
-        let labels = Labels {
-            model: facts.model_label.as_deref().unwrap_or("unknown").to_owned(),
-            provider: facts.provider.as_ref().map_or("none", |provider| &*provider.key).to_owned(),
-            caller: facts.caller.as_ref().map_or("unknown", Caller::name).to_owned(),
-            client,
-        };
-        let spoke_for = facts.first_content.map(|first| took.saturating_sub(first));
-        let (reporter, usage) = (Arc::clone(&self.reporter), facts.usage);
-        Record { reporter, row: self.row(ending, took).map(Box::new), labels, spoke_for, usage }
-    }
-
-    /// A row for each request that passed key and limit, without its tokens.
-    fn row(&mut self, ending: &Ending<'_>, took: Duration) -> Option<RequestLog> {
-        let is_logged = self.reporter.log_requests && ending.is_logged();
-        let caller = self.facts.caller.take().filter(|_| is_logged)?;
-        let (facts, opening) = (&mut self.facts, &mut self.opening);
-        let provider = facts.provider.take();
-        let failure = ending.failure();
-        let gateway = facts.gateway.unwrap_or_else(|| self.timings.gateway(took));
-        Some(RequestLog {
-            timestamp: self.timestamp,
-            request_id: std::mem::take(&mut opening.request_id),
-            endpoint: opening.path.to_owned(),
-            credential_name: caller.name().to_owned(),
-            client: opening.client.to_owned(),
-            model_requested: facts.model.take().map(|model| fit(&model)),
-            model_mapped: facts.mapped.take().map(|mapped| mapped.to_string()),
-            provider_name: provider.as_ref().map(|provider| provider.key.to_string()),
-            provider_type: provider.as_ref().map(|provider| provider.kind.name().to_owned()),
-            client_protocol: opening.protocol.to_owned(),
-            provider_protocol: provider.as_ref().map(|provider| provider.kind.protocol().name().to_owned()),
-            is_streaming: facts.streaming,
-            status_code: i32::from(ending.status()),
-            outcome: ending.outcome().to_owned(),
-            attempts: facts.attempts,
-            input_tokens: None,
-            output_tokens: None,
-            total_tokens: None,
-            cached_tokens: None,
-            reasoning_tokens: None,
-            estimated: false,
-            total_duration_ms: milliseconds(took),
-            ttft_ms: facts.first_content.map(milliseconds),
-            gateway_us: Some(i64::try_from(gateway.as_micros()).unwrap_or(i64::MAX)),
-            dropped_fields: (!facts.dropped.is_empty()).then(|| facts.dropped.join(",")),
-            error_category: ending.category().map(str::to_owned),
-            error_message: failure.map(|failure| fit(&failure.message)),
-            upstream_request_id: facts.upstream_request_id.take(),
-            replica_id: self.reporter.replica_id.clone(),
-            config_version: caller.snapshot.version,
-            request_headers: None,
-            request_body: None,
-            response_body: None,
-        })
+        let row =
+            ErrorRow { opening: &self.opening, facts: &self.facts, failure, attempt, bodies: self.reporter.bodies };
+        let handles = &self.reporter.handles;
+        let took = attempt.map_or_else(|| self.started.elapsed(), |attempt| attempt.started.elapsed());
+        let failed = RecordFailure(Box::new(row.build(took)));
+        tell(&handles.metrics.load(), failed, "error_log", &handles.telemetry);
     }
 }
 
@@ -422,16 +361,4 @@ impl Drop for Finish {
     fn drop(&mut self) {
         self.end(Ending::Cancelled);
     }
-}
-
-/// At most this many characters of what a client or a provider wrote: rows wait in memory.
-const LONGEST_TEXT: usize = 2000;
-
-/// A text as a row can hold it. PostgreSQL refuses a NUL, and with it the whole batch.
-fn fit(text: &str) -> String {
-    text.chars().take(LONGEST_TEXT).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

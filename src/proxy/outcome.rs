@@ -30,7 +30,7 @@ pub(super) const fn attempt_label(failure: &Failure) -> &'static str {
         FailureKind::Upstream(429) => "429",
         FailureKind::Upstream(500..) => "5xx",
         FailureKind::Upstream(_) => "4xx",
-        FailureKind::UpstreamConnect => "connect",
+        FailureKind::UpstreamConnect | FailureKind::UpstreamReset => "connect",
         FailureKind::UpstreamStream => "stream_error",
         FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",
         FailureKind::TtftTimeout => "ttft_timeout",
@@ -57,6 +57,7 @@ const fn is_transport(kind: FailureKind) -> bool {
     matches!(
         kind,
         FailureKind::UpstreamConnect
+            | FailureKind::UpstreamReset
             | FailureKind::UpstreamInvalidResponse
             | FailureKind::UpstreamStream
             | FailureKind::UpstreamTimeout
@@ -64,6 +65,11 @@ const fn is_transport(kind: FailureKind) -> bool {
             | FailureKind::StreamIdleTimeout
             | FailureKind::StreamTotalTimeout
     )
+}
+
+/// Whether it is an error of our own, and no attempt's.
+pub(super) fn is_ours(failure: &Failure) -> bool {
+    failure.status() >= 500 && matches!(category(failure.kind), "no_provider" | "internal_error")
 }
 
 /// The category of a failure in the request log.
@@ -74,6 +80,7 @@ pub(super) const fn category(kind: FailureKind) -> &'static str {
         FailureKind::Upstream(500..) => "provider_5xx",
         FailureKind::Upstream(_) => "provider_4xx",
         FailureKind::UpstreamConnect => "connect_error",
+        FailureKind::UpstreamReset => "network_error",
         FailureKind::UpstreamInvalidResponse => "invalid_response",
         FailureKind::UpstreamStream => "stream_error",
         FailureKind::UpstreamTimeout | FailureKind::StreamIdleTimeout | FailureKind::StreamTotalTimeout => "timeout",

@@ -1,14 +1,17 @@
-//! What is left to tell of a request that has ended: its row, and its tokens, which may have to be
-//! counted first.
+//! What is left to tell of a request that has ended: its tokens, which may have to be counted
+//! first, what they cost, its row and its line in the log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::count_usage::complete;
+use super::facts::Facts;
 use super::reporter::Reporter;
+use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
 use crate::chat::Usage;
+use crate::config::Prices;
 use crate::store::RequestLog;
 
 /// No request has more; a provider that says so must not make a counter wrap.
@@ -16,58 +19,91 @@ const MOST_TOKENS: u64 = 1_000_000_000_000;
 
 /// A request that has ended, but for its tokens.
 pub(super) struct Record {
-    /// Where it is told.
-    pub reporter: Arc<Reporter>,
-    /// Its row, without tokens, when it gets one.
-    pub row: Option<Box<RequestLog>>,
-    /// Labels of its tokens.
-    pub labels: Labels,
+    reporter: Arc<Reporter>,
+    row: Box<RequestLog>,
+    /// Whether it passed key and limit.
+    is_logged: bool,
+    /// As a bounded label.
+    model: String,
     /// From the first content to the end.
-    pub spoke_for: Option<Duration>,
-    /// What the provider reported.
-    pub usage: Option<Usage>,
+    spoke_for: Option<Duration>,
+    usage: Option<Usage>,
+    prices: Prices,
+    attempts: Vec<AttemptMade>,
+    captured: Option<Captured>,
 }
 
-/// Labels of tokens.
-pub(super) struct Labels {
-    /// Bounded.
-    pub model: String,
-    /// Its key, or `none`.
-    pub provider: String,
-    /// The credential's name.
-    pub caller: String,
-    /// The client's name.
-    pub client: &'static str,
-}
+// === impl Record ===
 
 impl Record {
+    /// Of a request with this row.
+    pub(super) fn new(
+        reporter: Arc<Reporter>,
+        facts: &mut Facts,
+        row: RequestLog,
+        took: Duration,
+        is_logged: bool,
+    ) -> Self {
+        Self {
+            reporter,
+            row: Box::new(row),
+            is_logged,
+            model: facts.model_label().to_owned(),
+            spoke_for: facts.first_content.map(|first| took.saturating_sub(first)),
+            usage: facts.usage,
+            prices: facts.prices,
+            attempts: std::mem::take(&mut facts.made),
+            captured: facts.capture.take().and_then(super::capture::Capture::into_captured),
+        }
+    }
+
     /// Tells it, with what was counted where the provider did not.
     pub(super) fn write(mut self, counted: Option<Usage>) {
         let usage = complete(self.usage, counted);
         if let Some(usage) = usage {
+            self.take_in(&usage);
             self.count(&usage);
         }
+        self.log();
         let handles = &self.reporter.handles;
-        if let Some(mut row) = self.row.take() {
-            let tokens = |count: fn(&Usage) -> u64| usage.as_ref().map(|usage| clamp(count(usage)));
-            row.input_tokens = tokens(|usage| usage.input);
-            row.output_tokens = tokens(|usage| usage.output);
-            row.total_tokens = tokens(Usage::total);
-            row.cached_tokens = tokens(|usage| usage.cache_read);
-            row.reasoning_tokens = tokens(|usage| usage.reasoning);
-            row.estimated = usage.is_some_and(|usage| usage.estimated);
-            tell(&handles.metrics.load(), RecordFinished(row), "request_log", &handles.telemetry);
+        if !self.is_logged {
+            return;
+        }
+        if let Some(captured) = self.captured.take() {
+            let finished =
+                Finished { row: (*self.row).clone(), attempts: std::mem::take(&mut self.attempts), captured };
+            drop(finished);
+        }
+        if self.reporter.log_requests {
+            tell(&handles.metrics.load(), RecordFinished(self.row), "request_log", &handles.telemetry);
         }
     }
 
+    fn take_in(&mut self, usage: &Usage) {
+        let Self { row, prices, .. } = self;
+        row.input_tokens = Some(clamp(usage.input));
+        row.output_tokens = Some(clamp(usage.output));
+        row.total_tokens = Some(clamp(usage.total()));
+        row.cached_tokens = Some(clamp(usage.cache_read));
+        row.cache_write_tokens = Some(clamp(usage.cache_write));
+        row.reasoning_tokens = Some(clamp(usage.reasoning));
+        row.estimated = usage.estimated;
+        row.cost_microusd = prices.cost(usage);
+    }
+
     fn count(&self, usage: &Usage) {
-        let Labels { model, provider, caller, client } = &self.labels;
+        let Self { row, model, .. } = self;
+        let (provider, caller, client) = (self.provider(), row.credential_name.as_str(), row.client.as_str());
         let telemetry = &self.reporter.handles.telemetry;
         for (kind, tokens) in [("prompt", usage.input), ("completion", usage.output), ("total", usage.total())] {
             telemetry
                 .tokens
                 .with_label_values(&[model, provider, kind, caller, client])
                 .inc_by(tokens.min(MOST_TOKENS));
+        }
+        if let Some(cost) = row.cost_microusd {
+            let cost = u64::try_from(cost).unwrap_or_default();
+            telemetry.cost.with_label_values(&[model, provider, caller, client]).inc_by(cost);
         }
         let seconds = self.spoke_for.unwrap_or_default().as_secs_f64();
         let output = u32::try_from(usage.output).ok().filter(|output| *output > 0);
@@ -76,8 +112,37 @@ impl Record {
             telemetry.tokens_per_second.with_label_values(&["provider", model, provider]).observe(speed);
         }
     }
+
+    fn provider(&self) -> &str {
+        self.row.provider_name.as_deref().unwrap_or("none")
+    }
+
+    /// A line for each request.
+    fn log(&self) {
+        if !log::log_enabled!(log::Level::Info) {
+            return;
+        }
+        let RequestLog { request_id, endpoint, outcome, attempts, .. } = &*self.row;
+        let credential = printable(&self.row.credential_name);
+        let asked = self.row.model_requested.as_deref().map_or_else(|| "none".to_owned(), printable);
+        let provider = self.provider();
+        log::info!(
+            request_id, endpoint, credential, model = asked, provider, attempts,
+            status = self.row.status_code, outcome,
+            ttft_ms = self.row.ttft_ms, duration_ms = self.row.total_duration_ms,
+            input_tokens = self.row.input_tokens, output_tokens = self.row.output_tokens,
+            cost_microusd = self.row.cost_microusd;
+            "request"
+        );
+    }
 }
 
 fn clamp(tokens: u64) -> i64 {
-    i64::try_from(tokens).unwrap_or(i64::MAX)
+    i64::try_from(tokens.min(MOST_TOKENS)).unwrap_or(i64::MAX)
+}
+
+/// A client's word as a line can show it: on one line, and of bearable length.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 200;
+    text.chars().take(LONGEST).flat_map(char::escape_debug).collect()
 }

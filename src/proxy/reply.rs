@@ -46,6 +46,7 @@ pub(super) fn build(answer: Answer, mut finish: Finish) -> Reply {
         Answer::Whole { headers, body, usage } => {
             finish.passed_on(headers);
             finish.usage(usage);
+            finish.answers(&body);
             let headers = common_headers(&mut finish);
             finish.end(Ending::Complete(200));
             Reply { status: 200, headers, body: ReplyBody::Whole(body) }
@@ -60,6 +61,7 @@ pub(super) fn build(answer: Answer, mut finish: Finish) -> Reply {
             finish.passed_on(headers);
             let mut headers = common_headers(&mut finish);
             headers.extend(error_headers(&failure));
+            finish.answers(&body);
             finish.end(Ending::Refused(&failure));
             Reply { status: failure.status(), headers, body: ReplyBody::Whole(body) }
         }
@@ -110,6 +112,7 @@ pub fn failure_reply(failure: &Failure, mut finish: Finish, encode: impl FnOnce(
         headers.push(("retry-after-ms".to_owned(), wait.as_millis().max(1).to_string()));
     }
     let body = encode(failure, finish.request_id());
+    finish.answers(&body);
     finish.failed(failure);
     Reply { status: failure.status(), headers, body: ReplyBody::Whole(body) }
 }

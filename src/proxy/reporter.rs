@@ -12,11 +12,21 @@ pub struct Reporter {
     pub replica_id: String,
     /// Whether finished requests are stored.
     pub log_requests: bool,
+    /// Whether failed attempts, and errors of our own, are stored.
+    pub errors: bool,
+    /// Most bytes of a stored body; `None`: neither bodies nor headers are stored.
+    pub bodies: Option<usize>,
     /// True when the process must end: what still runs ends now.
     pub cut: watch::Receiver<bool>,
 }
 
 impl Reporter {
+    /// Whether what is asked and answered is kept until the end of the request.
+    #[must_use]
+    pub const fn wants_content(&self) -> bool {
+        self.bodies.is_some()
+    }
+
     /// Returns when what still runs must end.
     pub async fn cut(&self) {
         let mut cut = self.cut.clone();

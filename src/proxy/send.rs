@@ -1,6 +1,6 @@
 //! One attempt at one candidate.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,17 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::{Answer, Failed, Headers, after};
 use super::clock::Limits;
 use super::count_usage::{Asked, Tally};
+use super::facts::Evidence;
 use super::pipe::Pipe;
 use super::prepare::{Prepared, Request, Translated};
 use super::progress::Progress;
-use super::{Proxy, open, translate, verbatim};
+use super::{Proxy, ShownHeaders, open, translate, verbatim};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::{self, UpstreamCodec};
-use crate::config::{Candidate, Provider};
+use crate::config::{Candidate, MASK, Provider, is_secret_header};
 use crate::upstream::{
-    BodyError, Head, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url, headers, mask,
+    BodyError, Head, HeaderName, HeaderValue, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url,
+    headers, mask, time_connect,
 };
 
 /// What one attempt works with.
@@ -29,16 +31,16 @@ pub(super) struct Attempt {
     candidate: Candidate,
     upstream: &'static dyn UpstreamCodec,
     progress: Rc<Progress>,
-    /// When the head of the answer came.
-    head_at: Cell<Option<Instant>>,
+    /// What it sends and gets.
+    evidence: RefCell<Evidence>,
 }
 
 /// How an attempt ended.
 pub(super) struct Sent {
     /// What it brought.
     pub result: Result<Answer, Failed>,
-    /// When the head of the answer came, if it did.
-    pub head_at: Option<Instant>,
+    /// What it sent and got.
+    pub evidence: Evidence,
 }
 
 /// Sends the prepared request and waits for the answer, for a stream to its first content.
@@ -65,7 +67,7 @@ pub(super) async fn send(attempt: Attempt, prepared: Prepared, deadline: Option<
         }),
         None => answer.await,
     };
-    Sent { result, head_at: attempt.head_at.get() }
+    Sent { result, evidence: attempt.evidence.take() }
 }
 
 impl Attempt {
@@ -82,7 +84,7 @@ impl Attempt {
             upstream: codec::upstream(candidate.provider.kind.protocol()),
             candidate,
             progress: Rc::clone(progress),
-            head_at: Cell::new(None),
+            evidence: RefCell::default(),
         }
     }
 
@@ -98,7 +100,10 @@ impl Attempt {
 
     async fn answer(&self, prepared: Prepared, limits: Limits) -> Result<Answer, Failed> {
         let response = self.connect_and_send(&prepared).await?;
-        self.head_at.set(Some(Instant::now()));
+        self.note(|evidence| {
+            evidence.head_at = Some(Instant::now());
+            evidence.status = Some(response.head.status);
+        });
         let headers = passed_on(&response.head);
         if response.head.status >= 300 {
             return Err(self.refused(response, headers, matches!(prepared, Prepared::Verbatim(_))).await);
@@ -109,6 +114,7 @@ impl Attempt {
         }
         let limit = self.proxy.settings.upstream_max_response_bytes;
         let body = response.body.read_to_end(limit).await.map_err(|error| unusable(&error))?;
+        self.keep_answer(&body);
         match prepared {
             Prepared::Verbatim(_) => {
                 let verbatim = self.request.call.endpoint.verbatim();
@@ -185,12 +191,37 @@ impl Attempt {
             body,
             connect_timeout: or_default(provider.params.timeouts.connect, self.proxy.settings.timeouts.connect),
         };
-        self.proxy.client.send(upstream).await.map_err(|error| self.no_answer(&error))
+        if self.keeps_bodies() {
+            self.note(|evidence| {
+                evidence.request_headers = shown(&upstream.headers);
+                evidence.request_body = upstream.body.clone();
+            });
+        }
+        let (result, connected) = time_connect(self.proxy.client.send(upstream)).await;
+        self.note(|evidence| evidence.connected = connected);
+        result.map_err(|error| self.no_answer(&error))
+    }
+
+    /// Whether the error log gets what is sent and what comes back.
+    fn keeps_bodies(&self) -> bool {
+        let log = &self.proxy.settings.request_log;
+        log.errors && log.bodies.is_some()
+    }
+
+    fn keep_answer(&self, body: &Bytes) {
+        if self.keeps_bodies() {
+            self.note(|evidence| evidence.response_body = body.clone());
+        }
+    }
+
+    fn note(&self, what: impl FnOnce(&mut Evidence)) {
+        what(&mut self.evidence.borrow_mut());
     }
 
     fn no_answer(&self, error: &SendError) -> Failure {
         let kind = match error {
-            SendError::Connect(_) | SendError::ConnectTimeout | SendError::Broken(_) => FailureKind::UpstreamConnect,
+            SendError::Connect(_) | SendError::ConnectTimeout => FailureKind::UpstreamConnect,
+            SendError::Broken(_) => FailureKind::UpstreamReset,
             SendError::Invalid(_) => FailureKind::UpstreamInvalidResponse,
         };
         self.hide(Failure::new(kind, format!("the provider {}: {error}", self.candidate.provider.key)))
@@ -208,6 +239,7 @@ impl Attempt {
         // Read to its end, or the connection could not be used again.
         let limit = self.proxy.settings.upstream_max_response_bytes;
         let body = response.body.read_to_end(limit).await.unwrap_or_default();
+        self.keep_answer(&body);
         let body = Bytes::from(mask(&body, &provider.secret).into_owned());
         let mut failure = self.upstream.decode_error(status, &body);
         failure.retry_after = retry_after;
@@ -221,6 +253,16 @@ impl Attempt {
         failure.message = String::from_utf8_lossy(&masked).into_owned();
         failure
     }
+}
+
+/// Headers as a log may show them.
+fn shown(headers: &[(HeaderName, HeaderValue)]) -> ShownHeaders {
+    let shown = |(name, value): &(HeaderName, HeaderValue)| {
+        let is_secret = is_secret_header(name.as_str());
+        let value = if is_secret { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        (name.as_str().to_owned(), value)
+    };
+    headers.iter().map(shown).collect()
 }
 
 fn unusable(error: &BodyError) -> Failure {

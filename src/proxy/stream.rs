@@ -78,6 +78,7 @@ impl Waiting {
         let request = self.attempts.request();
         let verbatim = request.call.endpoint.verbatim();
         verbatim.forward_stream(&request.peek, &request.call.request_id).fail(&failure, &mut out);
+        self.attempts.finish().streams(&out);
         self.attempts.finish().end(Ending::Broken(&failure));
         (State::Closed, Some(out.freeze()))
     }

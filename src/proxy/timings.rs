@@ -33,11 +33,13 @@ pub(super) struct Timings {
     laps: [Duration; 7],
     /// Failed attempts, as entries of the header.
     failed: Vec<String>,
+    /// Of the last attempt: until a new connection stood, and until the head of its answer came.
+    met: (Option<Duration>, Option<Duration>),
 }
 
 impl Timings {
     pub(super) fn new() -> Self {
-        Self { last: Instant::now(), laps: [Duration::ZERO; 7], failed: Vec::new() }
+        Self { last: Instant::now(), laps: [Duration::ZERO; 7], failed: Vec::new(), met: (None, None) }
     }
 
     /// Adds the time since the last lap to `stage`.
@@ -53,18 +55,27 @@ impl Timings {
         self.failed.push(format!("attempt{number};desc=\"{provider}: {outcome}\";dur={:.3}", milliseconds(took)));
     }
 
+    /// Notes how the last attempt met its provider: the time from its begin until a new connection
+    /// stood, and until the head of its answer came.
+    pub(super) const fn met(&mut self, connected: Option<Duration>, head: Option<Duration>) {
+        self.met = (connected, head);
+    }
+
     /// All time that was not spent waiting for the provider or the client.
     pub(super) fn gateway(&self, total: Duration) -> Duration {
         let [_, _, body, .., upstream] = self.laps;
         total.saturating_sub(body).saturating_sub(upstream)
     }
 
-    /// A `Server-Timing` header: milliseconds with three decimals. Failed attempts follow, one by
-    /// one; their times are within that of `upstream`.
+    /// A `Server-Timing` header: milliseconds with three decimals. `connect` and `ttfb` follow, of
+    /// the last attempt, then failed attempts, one by one; all their times are within that of
+    /// `upstream`.
     pub(super) fn header(&self, total: Duration) -> String {
         let shown = NAMES.iter().zip(self.laps).filter_map(|(name, lap)| name.map(|name| (name, lap)));
         let all = shown.chain(std::iter::once(("gateway", self.gateway(total))));
-        let stages = all.map(|(name, time)| format!("{name};dur={:.3}", milliseconds(time)));
+        let (connected, head) = self.met;
+        let met = [("connect", connected), ("ttfb", head)].into_iter().filter_map(|(name, time)| Some((name, time?)));
+        let stages = all.chain(met).map(|(name, time)| format!("{name};dur={:.3}", milliseconds(time)));
         let parts: Vec<String> = stages.chain(self.failed.iter().cloned()).collect();
         parts.join(", ")
     }

@@ -35,6 +35,8 @@ pub struct Transcode {
     lingering: Option<Pin<Box<Sleep>>>,
     /// The last bytes are out.
     closed: bool,
+    /// How much of what waits to go out the record knows of.
+    told: usize,
 }
 
 impl Transcode {
@@ -42,7 +44,7 @@ impl Transcode {
         finish.first_content();
         finish.usage(stream.usage);
         let clock = Clock::new(limits, &finish.reporter());
-        let mut transcode = Self { stream, finish, clock, lingering: None, closed: false };
+        let mut transcode = Self { stream, finish, clock, lingering: None, closed: false, told: 0 };
         // The piece that held the first content may hold more.
         let result = transcode.forward_frames();
         transcode.settle(result);
@@ -54,6 +56,7 @@ impl Transcode {
         match result {
             Err(failure) => self.fail(&failure),
             Ok(()) if self.stream.ended && !self.closed => {
+                self.tell();
                 self.finish.end(Ending::Complete(200));
                 if self.stream.pipe.lingers() && !self.stream.body.is_done() {
                     self.lingering = Some(Box::pin(sleep(LINGER)));
@@ -106,6 +109,7 @@ impl Transcode {
             // The pipe has told the client already.
             let told = self.stream.out.split_off(before);
             self.stream.out.extend_from_slice(&self.finish.mask(&told));
+            self.tell();
             let failure = self.finish.hide(&failure);
             self.end_early(Ending::Broken(&failure));
             self.closed = true;
@@ -130,8 +134,15 @@ impl Transcode {
         // What cannot be read is quoted, and may hold a key.
         let failure = self.finish.hide(failure);
         self.stream.pipe.fail(&failure, &mut self.stream.out);
+        self.tell();
         self.end_early(Ending::Broken(&failure));
         self.closed = true;
+    }
+
+    /// Tells the record what goes out, before it ends.
+    fn tell(&mut self) {
+        self.finish.streams(self.stream.out.get(self.told..).unwrap_or_default());
+        self.told = self.stream.out.len();
     }
 
     /// Ends the record of an answer that is not complete, with what was said of it.
@@ -216,6 +227,8 @@ impl Stream for Transcode {
         loop {
             if !self.stream.out.is_empty() {
                 self.clock.said();
+                self.tell();
+                self.told = 0;
                 return Poll::Ready(Some(Ok(self.stream.out.split().freeze())));
             }
             if self.closed {

@@ -98,6 +98,10 @@ pub struct TimeoutSettings {
 pub struct RequestLogSettings {
     /// Whether finished requests are stored.
     pub enabled: bool,
+    /// Whether failed attempts, and errors of our own, are stored.
+    pub errors: bool,
+    /// Most bytes of a stored body; `None`: neither bodies nor headers are stored.
+    pub bodies: Option<usize>,
     /// Rows that may wait for the database; more are dropped and counted.
     pub queue: usize,
     /// Rows older than this are deleted; `None` keeps all.
@@ -284,8 +288,11 @@ fn breaker_policy(read: &mut Reader<'_>) -> BreakerPolicy {
 fn request_log(read: &mut Reader<'_>) -> RequestLogSettings {
     const DAY: u64 = 86_400;
     let days: u64 = read.whole("LOG_RETENTION_DAYS", 30, 0..=36_500);
+    let most = read.whole("REQUEST_LOG_BODY_MAX_BYTES", 10_240, 1..=10_485_760);
     RequestLogSettings {
         enabled: read.flag("REQUEST_LOG_ENABLED", true),
+        errors: read.flag("ERROR_LOG_ENABLED", true),
+        bodies: read.flag("REQUEST_LOG_BODY_ENABLED", false).then_some(most),
         queue: read.whole("REQUEST_LOG_QUEUE", 10_000, 1..=10_000_000),
         retention: (days > 0).then(|| Duration::from_secs(days * DAY)),
     }

@@ -6,6 +6,7 @@
 
 mod column_types;
 mod error;
+mod error_log;
 mod history;
 mod io;
 mod migrations;
@@ -35,10 +36,11 @@ use crate::config::{
 use crate::settings::DatabaseSettings;
 
 pub use error::StoreError;
+pub use error_log::ErrorLog;
 pub use history::{ChangePage, History, RolledBack};
 pub use migrations::{Inspection, SchemaState};
 pub use replicas::{Replica, Replicas, silent_after};
-pub use request_log::RequestLog;
+pub use request_log::{LogRow, RequestLog};
 pub use secrets::{Rekeyed, Secrets};
 
 /// A change that is stored, and the version of the configuration that has it.
@@ -112,8 +114,14 @@ pub trait Store: History + Replicas + Secrets + Send + Sync {
     /// Appends all `rows` or none.
     async fn append_request_logs(&self, rows: &[RequestLog]) -> Result<(), StoreError>;
 
+    /// Appends all `rows` or none.
+    async fn append_error_logs(&self, rows: &[ErrorLog]) -> Result<(), StoreError>;
+
     /// Removes the request logs from before `before` and returns how many they were.
     async fn prune_request_logs(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
+
+    /// Removes the error logs from before `before` and returns how many they were.
+    async fn prune_error_logs(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;
 }
 
 /// A store over the database of `settings`. Contacts nothing: what the database has to say is

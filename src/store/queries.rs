@@ -5,7 +5,7 @@
 //! expands for its own connection.
 
 /// Implements [`super::Store`] for `$store`, which must have
-/// `migrate`, `notified` and `insert_logs`, the field `sealer`, and four that run a
+/// `migrate`, `notified`, `insert_request_logs` and `insert_error_logs`, the field `sealer`, and four that run a
 /// [`super::Work`] in a transaction: `read` sees one state of the database, `write` is for the
 /// configuration and one at a time, `write_at_length` the same for what takes long, `write_aside` is for everything else.
 macro_rules! diesel_store {
@@ -19,8 +19,8 @@ macro_rules! diesel_store {
         };
         use $crate::store::column_types::Moment;
         use $crate::store::rows::{self, CredentialRow, CredentialValues, ProviderRow, ProviderValues};
-        use $crate::store::schema::{config_changes, config_version, credentials, providers, request_logs};
-        use $crate::store::{Committed, RequestLog, Store, StoreError};
+        use $crate::store::schema::{config_changes, config_version, credentials, error_logs, providers, request_logs};
+        use $crate::store::{Committed, ErrorLog, RequestLog, Store, StoreError};
 
         type Written<T> = Result<Committed<T>, StoreError>;
 
@@ -177,14 +177,17 @@ macro_rules! diesel_store {
         /// Logs removed per transaction: few enough that other writers hardly wait.
         const PRUNED_AT_ONCE: i64 = 10_000;
 
-        async fn prune(c: &mut $connection, before: Moment) -> Result<usize, StoreError> {
-            let old = diesel::alias!(request_logs as old);
-            let ids = old
-                .filter(old.field(request_logs::timestamp).lt(before))
-                .select(old.field(request_logs::id))
-                .limit(PRUNED_AT_ONCE);
-            let pruned = request_logs::table.filter(request_logs::id.eq_any(ids));
-            Ok(diesel::delete(pruned).execute(c).await?)
+        /// Removes a bounded number of the oldest rows of a log.
+        macro_rules! prune {
+            ($c:ident, $table:ident, $before:expr) => {{
+                let old = diesel::alias!($table as old);
+                let ids = old
+                    .filter(old.field($table::timestamp).lt(Moment::from($before)))
+                    .select(old.field($table::id))
+                    .limit(PRUNED_AT_ONCE);
+                let pruned = $table::table.filter($table::id.eq_any(ids));
+                Ok(diesel::delete(pruned).execute($c).await?)
+            }};
         }
 
         /// Runs one of the writes above as `$actor`.
@@ -253,13 +256,29 @@ macro_rules! diesel_store {
             }
 
             async fn append_request_logs(&self, rows: &[RequestLog]) -> Result<(), StoreError> {
-                if rows.is_empty() { Ok(()) } else { self.insert_logs(rows.to_vec()).await }
+                if rows.is_empty() { Ok(()) } else { self.insert_request_logs(rows.to_vec()).await }
+            }
+
+            async fn append_error_logs(&self, rows: &[ErrorLog]) -> Result<(), StoreError> {
+                if rows.is_empty() { Ok(()) } else { self.insert_error_logs(rows.to_vec()).await }
             }
 
             async fn prune_request_logs(&self, before: chrono::DateTime<chrono::Utc>) -> Result<usize, StoreError> {
                 let mut total = 0;
                 loop {
-                    match self.write_aside(move |c| Box::pin(prune(c, before.into()))).await? {
+                    let pruned = self.write_aside(move |c| Box::pin(async move { prune!(c, request_logs, before) }));
+                    match pruned.await? {
+                        0 => return Ok(total),
+                        pruned => total += pruned,
+                    }
+                }
+            }
+
+            async fn prune_error_logs(&self, before: chrono::DateTime<chrono::Utc>) -> Result<usize, StoreError> {
+                let mut total = 0;
+                loop {
+                    let pruned = self.write_aside(move |c| Box::pin(async move { prune!(c, error_logs, before) }));
+                    match pruned.await? {
                         0 => return Ok(total),
                         pruned => total += pruned,
                     }

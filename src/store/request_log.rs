@@ -50,10 +50,14 @@ pub struct RequestLog {
     pub total_tokens: Option<i64>,
     /// Prompt tokens read from the provider's cache.
     pub cached_tokens: Option<i64>,
+    /// Prompt tokens written to the provider's cache.
+    pub cache_write_tokens: Option<i64>,
     /// Answer tokens spent on reasoning.
     pub reasoning_tokens: Option<i64>,
     /// Whether the counts are ours because the provider reported none.
     pub estimated: bool,
+    /// What it cost, in micro-dollars; `None` where the model has no prices.
+    pub cost_microusd: Option<i64>,
     /// From accepting the request to its end, in milliseconds.
     pub total_duration_ms: i64,
     /// Time to first token, in milliseconds.
@@ -80,10 +84,24 @@ pub struct RequestLog {
     pub response_body: Option<String>,
 }
 
-impl RequestLog {
+/// A row of one of the tables that hold what happened.
+pub trait LogRow: Clone + Send + Sync + 'static {
     /// Replaces NUL, which PostgreSQL refuses and the whole batch with it. A client can bring one
     /// into many fields, also by way of a pattern that maps its model's name.
-    pub(super) fn replace_nul(&mut self) {
+    fn replace_nul(&mut self);
+}
+
+/// The same in each of `texts`.
+pub(super) fn replace_nul<'t>(texts: impl Iterator<Item = &'t mut String>) {
+    for text in texts.filter(|text| text.contains('\0')) {
+        *text = text.replace('\0', "\u{FFFD}");
+    }
+}
+
+// === impl LogRow ===
+
+impl LogRow for RequestLog {
+    fn replace_nul(&mut self) {
         let required = [
             &mut self.request_id,
             &mut self.endpoint,
@@ -107,10 +125,6 @@ impl RequestLog {
             &mut self.request_body,
             &mut self.response_body,
         ];
-        for text in required.into_iter().chain(optional.into_iter().flatten()) {
-            if text.contains('\0') {
-                *text = text.replace('\0', "\u{FFFD}");
-            }
-        }
+        replace_nul(required.into_iter().chain(optional.into_iter().flatten()));
     }
 }

@@ -107,6 +107,8 @@ diesel::table! {
         request_headers -> Nullable<Text>,
         request_body -> Nullable<Text>,
         response_body -> Nullable<Text>,
+        cost_microusd -> Nullable<BigInt>,
+        cache_write_tokens -> Nullable<BigInt>,
     }
 }
 

@@ -49,6 +49,20 @@ pub(super) struct SqliteStore {
     sealer: Arc<Sealer>,
 }
 
+/// Inserts rows into a log, as many at a time as a statement may have parameters.
+macro_rules! insert_in_chunks {
+    ($c:ident, $table:ident, $logs:ident) => {{
+        let mut logs = $logs.into_iter();
+        loop {
+            let chunk: Vec<_> = logs.by_ref().take(LOGS_PER_INSERT).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            diesel::RunQueryDsl::execute(diesel::insert_into($table::table).values(chunk), $c)?;
+        }
+    }};
+}
+
 impl SqliteStore {
     /// A store in this file, which need not exist yet.
     pub(super) fn new(path: &Path, pool_max: usize, sealer: Arc<Sealer>) -> Result<Self, StoreError> {
@@ -128,30 +142,28 @@ impl SqliteStore {
     }
 
     /// Appends all `logs` or none.
-    async fn insert_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
+    async fn insert_request_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
+        self.insert(move |c| insert_in_chunks!(c, request_logs, logs)).await
+    }
+
+    async fn insert_error_logs(&self, logs: Vec<ErrorLog>) -> Result<(), StoreError> {
+        self.insert(move |c| insert_in_chunks!(c, error_logs, logs)).await
+    }
+
+    /// Runs `work` in a transaction. Diesel's async side cannot insert many rows into SQLite at
+    /// once.
+    async fn insert<W>(&self, work: W) -> Result<(), StoreError>
+    where
+        W: FnOnce(&mut SqliteConnection) -> QueryResult<()> + Send + 'static,
+    {
         let (pool, turn) = (self.pool.clone(), self.turn.clone());
         let run = async move {
             let _turn = timeout(PATIENCE, turn.lock()).await.map_err(busy)?;
             let mut connection: Object<Sqlite> = pool.get().await?;
-            // Diesel's async side cannot insert many rows into SQLite at once.
-            Ok(connection.spawn_blocking(move |c| insert_in_chunks(c, logs)).await?)
+            Ok(connection.spawn_blocking(move |c| c.immediate_transaction(work)).await?)
         };
         self.io.run(run).await
     }
-}
-
-fn insert_in_chunks(c: &mut SqliteConnection, logs: Vec<RequestLog>) -> QueryResult<()> {
-    use super::schema::request_logs::table;
-    let mut logs = logs.into_iter();
-    c.immediate_transaction(|c| {
-        loop {
-            let chunk: Vec<RequestLog> = logs.by_ref().take(LOGS_PER_INSERT).collect();
-            if chunk.is_empty() {
-                return Ok(());
-            }
-            diesel::RunQueryDsl::execute(diesel::insert_into(table).values(chunk), c)?;
-        }
-    })
 }
 
 /// Looks at the file without changing it.

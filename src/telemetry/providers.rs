@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::{DURATION, counter, full, gauge, histogram};
+use super::DURATION;
+use super::declare::Declare;
 
 /// Every value of the label `reason`.
 const REASONS: [&str; 4] = ["429", "5xx", "transport", "auth"];
@@ -66,42 +67,32 @@ impl CircuitState {
 }
 
 impl ProviderMetrics {
-    pub(super) fn new() -> Result<Self, prometheus::Error> {
+    pub(super) fn new(declare: &Declare<'_>) -> Result<Self, prometheus::Error> {
         let provider = ["provider"];
+        let weight = "The weight after breaker and slow start";
+        let health = "0 while the provider's circuit is open, else 1";
         Ok(Self {
-            latency: histogram(
+            latency: declare.histogram(
                 "provider_latency_seconds",
                 "Time from the start of an attempt to the head of its answer",
                 &DURATION,
                 &provider,
             )?,
-            health: gauge("provider_health", "0 while the provider's circuit is open, else 1", &provider)?,
-            effective_weight: GaugeVec::new(
-                Opts::new(full("provider_effective_weight"), "The weight after breaker and slow start"),
-                &provider,
-            )?,
-            in_flight: gauge("provider_in_flight", "Attempts under way, streams to their end", &provider)?,
-            circuit_state: gauge(
+            health: declare.gauge("provider_health", health, &provider)?,
+            effective_weight: declare.fraction("provider_effective_weight", weight, &provider)?,
+            in_flight: declare.gauge("provider_in_flight", "Attempts under way, streams to their end", &provider)?,
+            circuit_state: declare.gauge(
                 "provider_circuit_state",
                 "1 for the state of the provider's circuit: closed, open, half_open",
                 &["provider", "state"],
             )?,
-            ejections: counter(
+            ejections: declare.counter(
                 "provider_ejections_total",
                 "How often a provider's circuit opened, by why",
                 &["provider", "reason"],
             )?,
             shown: Arc::default(),
         })
-    }
-
-    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        registry.register(Box::new(self.latency.clone()))?;
-        registry.register(Box::new(self.health.clone()))?;
-        registry.register(Box::new(self.effective_weight.clone()))?;
-        registry.register(Box::new(self.in_flight.clone()))?;
-        registry.register(Box::new(self.circuit_state.clone()))?;
-        registry.register(Box::new(self.ejections.clone()))
     }
 
     /// Shows these providers, and no others any more.

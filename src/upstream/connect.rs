@@ -6,12 +6,13 @@
 //! TLS is added here and not by awc: [`StrictStream`] has to see HTTP, not its encryption, and one
 //! time limit holds for TCP and TLS together.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_rt::net::TcpStream;
 use actix_service::Service;
@@ -27,6 +28,18 @@ use crate::config::{AddressClass, AddressRule};
 
 /// How often TCP asks again when the other side does not answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+tokio::task_local! {
+    /// How long the last new connection of this piece of work took.
+    static CONNECTED: Cell<Option<Duration>>;
+}
+
+/// What `work` comes to, and how long it took to connect; `None` where a kept connection was
+/// used. Requests to a provider run where their connections are opened.
+pub async fn time_connect<F: Future>(work: F) -> (F::Output, Option<Duration>) {
+    let timed = async { (work.await, CONNECTED.try_with(Cell::get).ok().flatten()) };
+    CONNECTED.scope(Cell::new(None), timed).await
+}
 
 /// Connects with [`StrictStream`].
 #[derive(Clone)]
@@ -106,7 +119,13 @@ impl Service<ConnectInfo<Uri>> for StrictConnector {
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
         let (resolving, this) = (self.resolver.call(info), self.clone());
-        Box::pin(async move { this.connect(resolving.await?).await })
+        Box::pin(async move {
+            let begun = Instant::now();
+            let connection = this.connect(resolving.await?).await?;
+            // Outside of `time_connect` nobody wants to know.
+            let _ = CONNECTED.try_with(|connected| connected.set(Some(begun.elapsed())));
+            Ok(connection)
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod tls;
 
 pub use body::{BodyError, UpstreamBody};
 pub use client::{Client, Head, SendError, UpstreamRequest, UpstreamResponse};
+pub use connect::time_connect;
 pub use endpoint::{endpoint_url, headers};
 pub use mask::mask;
 pub use tls::tls_config;

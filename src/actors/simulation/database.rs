@@ -13,7 +13,8 @@ use crate::config::{
     CredentialDraft, CredentialPatch, CredentialRecord, Entity, Loaded, ProviderDraft, ProviderPatch, ProviderRecord,
 };
 use crate::store::{
-    ChangePage, Committed, History, Rekeyed, Replica, Replicas, RequestLog, RolledBack, Secrets, Store, StoreError,
+    ChangePage, Committed, ErrorLog, History, Rekeyed, Replica, Replicas, RequestLog, RolledBack, Secrets, Store,
+    StoreError,
 };
 
 /// How the database is met for a while.
@@ -341,6 +342,14 @@ impl Store for Link {
     }
 
     async fn append_request_logs(&self, _: &[RequestLog]) -> Result<(), StoreError> {
+        not_simulated()
+    }
+
+    async fn append_error_logs(&self, _: &[ErrorLog]) -> Result<(), StoreError> {
+        not_simulated()
+    }
+
+    async fn prune_error_logs(&self, _: DateTime<Utc>) -> Result<usize, StoreError> {
         not_simulated()
     }
 

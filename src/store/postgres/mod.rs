@@ -19,13 +19,13 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::target::{CONNECT_WITHIN, Target};
-use super::Work;
 use super::history::history_store;
 use super::io::Io;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
 use super::replicas::replicas_store;
 use super::secrets::secrets_store;
+use super::{LogRow, Work};
 use crate::settings::DatabaseSettings;
 
 diesel_store!(PostgresStore, AsyncPgConnection);
@@ -64,6 +64,20 @@ pub(super) struct PostgresStore {
     listening: Once,
     heard: Arc<Notify>,
     sealer: Arc<Sealer>,
+}
+
+/// Inserts rows into a log, as many at a time as a statement may have parameters.
+macro_rules! insert_in_chunks {
+    ($c:ident, $table:ident, $logs:ident) => {{
+        let mut logs = $logs.into_iter();
+        loop {
+            let chunk: Vec<_> = logs.by_ref().take(LOGS_PER_INSERT).collect();
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            diesel::insert_into($table::table).values(chunk).execute($c).await?;
+        }
+    }};
 }
 
 impl PostgresStore {
@@ -158,20 +172,14 @@ impl PostgresStore {
     }
 
     /// Appends all `logs` or none.
-    async fn insert_logs(&self, mut logs: Vec<RequestLog>) -> Result<(), StoreError> {
-        logs.iter_mut().for_each(RequestLog::replace_nul);
-        self.write_aside(move |c| Box::pin(insert_in_chunks(c, logs))).await
+    async fn insert_request_logs(&self, mut logs: Vec<RequestLog>) -> Result<(), StoreError> {
+        logs.iter_mut().for_each(LogRow::replace_nul);
+        self.write_aside(move |c| Box::pin(async move { insert_in_chunks!(c, request_logs, logs) })).await
     }
-}
 
-async fn insert_in_chunks(c: &mut AsyncPgConnection, logs: Vec<RequestLog>) -> Result<(), StoreError> {
-    let mut logs = logs.into_iter();
-    loop {
-        let chunk: Vec<RequestLog> = logs.by_ref().take(LOGS_PER_INSERT).collect();
-        if chunk.is_empty() {
-            return Ok(());
-        }
-        diesel::insert_into(request_logs::table).values(chunk).execute(c).await?;
+    async fn insert_error_logs(&self, mut logs: Vec<ErrorLog>) -> Result<(), StoreError> {
+        logs.iter_mut().for_each(LogRow::replace_nul);
+        self.write_aside(move |c| Box::pin(async move { insert_in_chunks!(c, error_logs, logs) })).await
     }
 }
 

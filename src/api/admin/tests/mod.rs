@@ -60,7 +60,8 @@ impl Api {
         let handles = actors::start(&arbiter, store, &settings, telemetry.clone()).await.unwrap();
         let replica_id = settings.replica_id.clone();
         let (_, cut) = tokio::sync::watch::channel(false);
-        let reporter = Reporter { handles: handles.clone(), replica_id, log_requests: false, cut };
+        let reporter =
+            Reporter { handles: handles.clone(), replica_id, log_requests: false, errors: false, bodies: None, cut };
         let (reporter, phase) = (Arc::new(reporter), watch::channel(Phase::Serving).1);
         let shared = web::Data::new(Shared {
             handles,
