@@ -1,11 +1,10 @@
 //! Every metric, declared once and passed by handle.
 
 pub mod providers;
+pub mod trace;
 
-pub use prometheus::IntGauge;
-use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+pub use prometheus::{IntCounter, IntGauge};
 
 use self::providers::ProviderMetrics;
 
@@ -45,6 +44,10 @@ pub struct Telemetry {
     pub client_disconnects: IntCounter,
     /// Messages and rows that a full queue refused.
     pub mailbox_dropped: IntCounterVec,
+    /// Events that Langfuse never got.
+    pub langfuse_dropped: IntCounter,
+    /// Spans that the collector never got.
+    pub otel_dropped: IntCounter,
     /// Fields of requests that a provider's protocol could not take.
     pub dropped_fields: IntCounterVec,
     /// The version of the published configuration.
@@ -109,6 +112,8 @@ impl Telemetry {
                 "Messages and rows that a full queue refused",
                 &["mailbox"],
             )?,
+            langfuse_dropped: IntCounter::new(full("langfuse_dropped_total"), "Events that Langfuse never got")?,
+            otel_dropped: IntCounter::new(full("otel_dropped_total"), "Spans that the collector never got")?,
             dropped_fields: counter("dropped_fields_total", "Fields that a translation had to leave out", &dropped)?,
             config_version: IntGauge::new(full("config_version"), "Version of the configuration in force")?,
             database_up: IntGauge::new(full("database_up"), "1 while the database answers")?,
@@ -142,6 +147,8 @@ impl Telemetry {
         self.registry.register(Box::new(self.streams.clone()))?;
         self.registry.register(Box::new(self.client_disconnects.clone()))?;
         self.registry.register(Box::new(self.mailbox_dropped.clone()))?;
+        self.registry.register(Box::new(self.langfuse_dropped.clone()))?;
+        self.registry.register(Box::new(self.otel_dropped.clone()))?;
         self.registry.register(Box::new(self.dropped_fields.clone()))?;
         self.registry.register(Box::new(self.config_version.clone()))?;
         self.registry.register(Box::new(self.database_up.clone()))?;

@@ -12,6 +12,7 @@ use super::{Exchange, Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
 use crate::config::{KeyHash, KeyRefusal};
 use crate::proxy::{Caller, Finish, Opening, shutting_down};
+use crate::telemetry::trace::TraceContext;
 use crate::upstream;
 
 /// Starts the record of a request that came to `path`.
@@ -23,8 +24,17 @@ pub(super) fn open(request: &HttpRequest, shared: &Shared, path: &'static str, p
         protocol: protocol.name(),
         client: client_name(user_agent),
         request_id: request_id(request.headers().get("x-request-id")),
+        trace: shared.handles.exporters.trace(|| caller_span(request.headers())),
     };
     Finish::new(shared.reporter.clone(), opening)
+}
+
+/// The span that a client makes its request in. Of several `traceparent`s none counts (W3C Trace
+/// Context, 3.2); several `tracestate`s are one list (3.3.1).
+fn caller_span(headers: &HeaderMap) -> Option<TraceContext> {
+    let lines = |name: &str| headers.get_all(name).filter_map(|line| line.to_str().ok()).collect::<Vec<_>>();
+    let [parent] = <[&str; 1]>::try_from(lines("traceparent")).ok()?;
+    TraceContext::from_headers(parent, &lines("tracestate").join(","))
 }
 
 /// Our id of the request: the client's when it is fit for logs and headers, else a new one.

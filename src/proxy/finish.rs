@@ -19,12 +19,14 @@ use super::progress::Progress;
 use super::record::{Labels, Record};
 use super::reporter::Reporter;
 use super::timings::{Stage, Timings};
+use crate::actors::finished::AttemptMade;
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
 use crate::actors::tell;
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Provider, Snapshot};
 use crate::store::RequestLog;
 use crate::telemetry::IntGauge;
+use crate::telemetry::trace::TraceContext;
 use crate::upstream::mask;
 
 /// What is known of a request when its head has come.
@@ -40,6 +42,8 @@ pub struct Opening {
     pub client: &'static str,
     /// Our id of it.
     pub request_id: String,
+    /// Its span; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
 }
 
 /// The record of a request while it runs.
@@ -79,6 +83,8 @@ struct Facts {
     passed_on: Vec<(String, String)>,
     /// What of the request the provider could not take.
     dropped: Vec<String>,
+    /// The attempts that have ended, for exporters.
+    made: Vec<AttemptMade>,
 }
 
 /// The attempt that is running.
@@ -89,6 +95,8 @@ struct Attempt {
     facts: AttemptFacts,
     /// How far it has come, until it has brought an answer.
     progress: Option<Rc<Progress>>,
+    /// Its span; `None` while there are no spans.
+    trace: Option<TraceContext>,
     /// Given back when the attempt has ended.
     _permit: Permit,
 }
@@ -168,7 +176,13 @@ impl Finish {
         let provider = Arc::clone(&candidate.provider);
         let started = tokio::time::Instant::now();
         let facts = AttemptFacts::default();
-        self.attempt = Some(Attempt { provider, started, facts, progress: None, _permit: permit });
+        let trace = self.opening.trace.as_ref().map(TraceContext::child);
+        self.attempt = Some(Attempt { provider, started, facts, progress: None, trace, _permit: permit });
+    }
+
+    /// The span of the running attempt, which the provider is told.
+    pub(super) fn attempt_trace(&self) -> Option<TraceContext> {
+        self.attempt.as_ref()?.trace.clone()
     }
 
     /// Where to see how far the running attempt has come.
@@ -319,10 +333,20 @@ impl Finish {
     }
 
     /// Tells the pool what the running attempt proved.
-    fn report(&mut self, outcome: Outcome, label: &str) {
-        let Some(Attempt { provider, started, facts, .. }) = self.attempt.take() else {
+    fn report(&mut self, outcome: Outcome, label: &'static str) {
+        let Some(Attempt { provider, started, facts, trace, .. }) = self.attempt.take() else {
             return;
         };
+        self.facts.made.push(AttemptMade {
+            provider: Arc::clone(&provider),
+            mapped_model: self.facts.mapped.clone().unwrap_or_default(),
+            after: started.saturating_duration_since(self.started.into()),
+            took: started.elapsed(),
+            outcome: label,
+            status: facts.fault.as_ref().map_or((label == "success").then_some(200), |fault| fault.status),
+            error: facts.fault.as_ref().map(|fault| fault.message.clone()),
+            trace,
+        });
         let handles = &self.reporter.handles;
         handles.telemetry.upstream_attempts.with_label_values(&[&*provider.key, label]).inc();
         let report = ReportOutcome { provider: provider.id, outcome, started, facts };
@@ -369,7 +393,9 @@ impl Finish {
         };
         let spoke_for = facts.first_content.map(|first| took.saturating_sub(first));
         let (reporter, usage) = (Arc::clone(&self.reporter), facts.usage);
-        Record { reporter, row: self.row(ending, took).map(Box::new), labels, spoke_for, usage }
+        let (trace, made) = (self.opening.trace.take(), std::mem::take(&mut self.facts.made));
+        let row = self.row(ending, took).map(Box::new);
+        Record { reporter, row, labels, spoke_for, usage, trace, made }
     }
 
     /// A row for each request that passed key and limit, without its tokens.

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use super::count_usage::complete;
 use super::reporter::Reporter;
+use crate::actors::export::Wanted;
+use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
 use crate::chat::Usage;
 use crate::store::RequestLog;
+use crate::telemetry::trace::TraceContext;
 
 /// No request has more; a provider that says so must not make a counter wrap.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
@@ -26,6 +29,10 @@ pub(super) struct Record {
     pub spoke_for: Option<Duration>,
     /// What the provider reported.
     pub usage: Option<Usage>,
+    /// Its span; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
+    /// Its attempts.
+    pub made: Vec<AttemptMade>,
 }
 
 /// Labels of tokens.
@@ -56,6 +63,14 @@ impl Record {
             row.cached_tokens = tokens(|usage| usage.cache_read);
             row.reasoning_tokens = tokens(|usage| usage.reasoning);
             row.estimated = usage.is_some_and(|usage| usage.estimated);
+            if handles.exporters.wants(&row.request_id) != Wanted::default() {
+                handles.exporters.tell(Finished {
+                    captured: Captured::nothing(&row),
+                    row: (*row).clone(),
+                    attempts: std::mem::take(&mut self.made),
+                    trace: self.trace.take(),
+                });
+            }
             tell(&handles.metrics.load(), RecordFinished(row), "request_log", &handles.telemetry);
         }
     }
