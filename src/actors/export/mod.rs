@@ -1,6 +1,8 @@
 //! Export of finished requests: to Langfuse, and as spans to an OpenTelemetry collector.
 
 mod actor;
+#[cfg(test)]
+mod fixture;
 mod langfuse;
 mod otel;
 mod room;

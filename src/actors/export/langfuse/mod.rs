@@ -5,6 +5,8 @@ mod cut;
 mod event;
 mod parameters;
 mod question;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -112,7 +114,7 @@ impl Sink for Langfuse {
 }
 
 #[cfg(test)]
-mod tests {
+mod target_tests {
     use super::*;
     use crate::settings::SecretText;
 

@@ -1,6 +1,8 @@
 //! Spans for an OpenTelemetry collector (OTLP 1.x over HTTP, JSON encoding).
 
 mod span;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use bytes::Bytes;
@@ -125,7 +127,7 @@ impl Sink for Otel {
 }
 
 #[cfg(test)]
-mod tests {
+mod target_tests {
     use std::time::Duration;
 
     use super::*;
