@@ -22,7 +22,7 @@ use crate::store::{self, StoreError};
 use crate::telemetry::Telemetry;
 use crate::upstream::tls_config;
 
-/// How long the last logs may take when the process ends.
+/// How long the last logs, and the last events for exporters, may take when the process ends.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the last counts of tokens may take: each is given up after 5 s.
@@ -165,8 +165,11 @@ async fn flush(handles: &Handles) {
         log::warn!("the tokens of the last requests could not be counted in time");
     }
     let metrics = handles.metrics.load();
-    let flushed = tokio::time::timeout(FLUSH_WITHIN, actors::ask(&metrics, Flush)).await;
-    if !matches!(flushed, Ok(Ok(()))) {
-        log::warn!("the last request logs could not be stored in time");
-    }
+    let logs = async {
+        let flushed = tokio::time::timeout(FLUSH_WITHIN, actors::ask(&metrics, Flush)).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            log::warn!("the last request logs could not be stored in time");
+        }
+    };
+    tokio::join!(logs, handles.exporters.flush(FLUSH_WITHIN));
 }

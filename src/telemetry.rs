@@ -3,9 +3,10 @@
 mod declare;
 pub mod protocols;
 pub mod providers;
+pub mod trace;
 
-pub use prometheus::IntGauge;
-use prometheus::{Encoder as _, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{Encoder as _, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
+pub use prometheus::{IntCounter, IntGauge};
 
 use self::declare::Declare;
 use self::protocols::ProtocolMetrics;
@@ -53,6 +54,10 @@ pub struct Telemetry {
     pub rate_limited: IntCounterVec,
     /// Messages and rows that a full queue refused.
     pub mailbox_dropped: IntCounterVec,
+    /// Events that Langfuse never got.
+    pub langfuse_dropped: IntCounter,
+    /// Spans that the collector never got.
+    pub otel_dropped: IntCounter,
     /// The version of the published configuration.
     pub config_version: IntGauge,
     /// Whether the database answers.
@@ -120,6 +125,8 @@ impl Telemetry {
                 "Messages and rows that a full queue refused",
                 &["mailbox"],
             )?,
+            langfuse_dropped: declare.count("langfuse_dropped_total", "Events that Langfuse never got")?,
+            otel_dropped: declare.count("otel_dropped_total", "Spans that the collector never got")?,
             config_version: declare.level("config_version", "Version of the configuration in force")?,
             database_up: declare.level("database_up", "1 while the database answers")?,
             redis_up: declare.level("redis_up", "1 while Redis answers")?,

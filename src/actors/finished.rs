@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::chat::{Operation, Protocol};
 use crate::config::Provider;
 use crate::store::RequestLog;
+use crate::telemetry::trace::TraceContext;
 
 /// A request that passed key and limit and has ended, tokens and cost included.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Finished {
     pub attempts: Vec<AttemptMade>,
     /// What was asked and answered.
     pub captured: Captured,
+    /// Its span; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
 }
 
 /// One attempt of a request.
@@ -37,6 +40,8 @@ pub struct AttemptMade {
     pub status: Option<u16>,
     /// Why it failed, secrets masked.
     pub error: Option<String>,
+    /// Its span, which the provider was told; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
 }
 
 /// What was asked and answered, in the client's protocol. Empty where nobody wants it.
@@ -57,4 +62,21 @@ pub struct Captured {
 impl Captured {
     /// Most bytes of an answer that are kept.
     pub const MOST: usize = 256 * 1024;
+
+    /// Nothing but what the row itself tells of protocol and operation.
+    #[must_use]
+    pub fn nothing(row: &RequestLog) -> Self {
+        let protocol = match row.client_protocol.as_str() {
+            "anthropic" => Protocol::Anthropic,
+            "response_api" => Protocol::OpenAiResponses,
+            _ => Protocol::OpenAiChat,
+        };
+        let operation = match row.endpoint.rsplit('/').next() {
+            Some("embeddings") => Operation::Embeddings,
+            Some("count_tokens") => Operation::CountTokens,
+            Some("completions") if !row.endpoint.ends_with("/chat/completions") => Operation::Completions,
+            _ => Operation::Generate,
+        };
+        Self { protocol, operation, headers: Vec::new(), request: Bytes::new(), response: Bytes::new() }
+    }
 }

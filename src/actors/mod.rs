@@ -8,6 +8,7 @@
 mod adopt;
 pub mod config;
 pub mod database;
+pub mod export;
 pub mod feed;
 pub mod finished;
 pub mod history;
@@ -33,6 +34,7 @@ use actix::{Actor, Addr, Context, Handler, MailboxError, Message};
 
 use self::config::ConfigActor;
 use self::database::DatabaseStatus;
+use self::export::Exporters;
 use self::feed::FeedActor;
 use self::metrics::MetricsActor;
 use self::provider_pool::{PoolView, ProviderPoolActor};
@@ -73,6 +75,8 @@ pub struct Handles {
     pub replicas: Published<Vec<Replica>>,
     /// Who tells of changes.
     pub feed: Supervised<FeedActor>,
+    /// Who is told of finished requests.
+    pub exporters: Exporters,
     /// What opens the secrets of the configuration and its history.
     pub sealer: Arc<Sealer>,
     /// Where refused messages are counted.

@@ -9,6 +9,7 @@ use actix::Arbiter;
 use super::Handles;
 use super::config::{ConfigActor, ConfigParts, Followers, report_all};
 use super::database::{DatabaseStatus, DatabaseWatch};
+use super::export::Exporters;
 use super::keeper::Keeper;
 use super::metrics::MetricsActor;
 use super::provider_pool::{PoolView, ProviderPoolActor};
@@ -82,13 +83,13 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         };
         supervise("ConfigActor", move || ConfigActor::new(parts.clone()))
     };
-    let tokenizer = tokenizer::start();
     Ok(Handles {
         database,
         replicas: observers.replicas,
         feed: observers.feed,
         sealer,
-        tokenizer,
+        exporters: Exporters::start(settings, &telemetry).map_err(StoreError::Internal)?,
+        tokenizer: tokenizer::start(),
         config,
         provider_pool,
         metrics,

@@ -12,18 +12,21 @@ use super::{Exchange, Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
 use crate::config::{KeyHash, KeyRefusal, MASK, is_secret_header};
 use crate::proxy::{Caller, Finish, Opening, ShownHeaders, shutting_down};
+use crate::telemetry::trace::TraceContext;
 use crate::upstream;
 
 /// Starts the record of a request that came to `path`.
 pub(super) fn open(request: &HttpRequest, shared: &Shared, path: &'static str, protocol: Protocol) -> Finish {
     let user_agent = text(request.headers(), USER_AGENT.as_str()).unwrap_or_default();
+    let request_id = request_id(request.headers().get("x-request-id"));
     let opening = Opening {
         method: method(request.method()),
         path,
         protocol: protocol.name(),
         client: client_name(user_agent),
-        request_id: request_id(request.headers().get("x-request-id")),
-        headers: shared.reporter.wants_content().then(|| shown(request.headers())),
+        headers: shared.reporter.wants_content(&request_id).then(|| shown(request.headers())),
+        trace: shared.handles.exporters.trace(|| caller_span(request.headers())),
+        request_id,
     };
     Finish::new(shared.reporter.clone(), opening)
 }
@@ -36,6 +39,14 @@ fn shown(headers: &HeaderMap) -> ShownHeaders {
         (name.as_str().to_owned(), value)
     };
     headers.iter().map(shown).collect()
+}
+
+/// The span that a client makes its request in. Of several `traceparent`s none counts (W3C Trace
+/// Context, 3.2); several `tracestate`s are one list (3.3.1).
+fn caller_span(headers: &HeaderMap) -> Option<TraceContext> {
+    let lines = |name: &str| headers.get_all(name).filter_map(|line| line.to_str().ok()).collect::<Vec<_>>();
+    let [parent] = <[&str; 1]>::try_from(lines("traceparent")).ok()?;
+    TraceContext::from_headers(parent, &lines("tracestate").join(","))
 }
 
 /// Our id of the request: the client's when it is fit for logs and headers, else a new one.

@@ -145,7 +145,8 @@ impl Attempts {
         self.finish.attempt(&candidate, choice.permit, prepared.dropped());
         let progress = Rc::new(Progress::new(&self.request, &candidate, &self.proxy.handles.tokenizer));
         self.finish.watch(Rc::clone(&progress));
-        let attempt = Attempt::new(&self.proxy, &self.request, candidate, &progress);
+        let attempt =
+            Attempt::new(&self.proxy, &self.request, candidate, &progress).traced(self.finish.attempt_trace());
         Box::pin(send(attempt, prepared, self.deadline))
     }
 

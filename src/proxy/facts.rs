@@ -14,6 +14,7 @@ use crate::actors::finished::AttemptMade;
 use crate::actors::provider_pool::{AttemptFacts, Permit};
 use crate::chat::Usage;
 use crate::config::{Prices, Provider};
+use crate::telemetry::trace::TraceContext;
 
 /// What becomes known on the way.
 #[derive(Default)]
@@ -59,6 +60,8 @@ pub(super) struct Running {
     pub evidence: Evidence,
     /// How far it has come, until it has brought an answer.
     pub progress: Option<Rc<Progress>>,
+    /// Its span; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
     /// Given back when the attempt has ended.
     pub _permit: Permit,
 }

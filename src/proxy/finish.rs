@@ -31,6 +31,7 @@ use crate::actors::tell;
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Snapshot};
 use crate::telemetry::IntGauge;
+use crate::telemetry::trace::TraceContext;
 use crate::upstream::mask;
 
 /// What is known of a request when its head has come.
@@ -48,6 +49,8 @@ pub struct Opening {
     pub request_id: String,
     /// Its headers, where somebody wants to see what was asked and answered.
     pub headers: Option<ShownHeaders>,
+    /// Its span; `None` while there are no spans.
+    pub trace: Option<TraceContext>,
 }
 
 /// The record of a request while it runs.
@@ -158,8 +161,14 @@ impl Finish {
             facts: AttemptFacts::default(),
             evidence: Evidence::default(),
             progress: None,
+            trace: self.opening.trace.as_ref().map(TraceContext::child),
             _permit: permit,
         });
+    }
+
+    /// The span of the running attempt, which the provider is told.
+    pub(super) fn attempt_trace(&self) -> Option<TraceContext> {
+        self.running.as_ref()?.trace.clone()
     }
 
     /// Where to see how far the running attempt has come.
@@ -302,6 +311,7 @@ impl Finish {
         let is_logged = self.facts.caller.is_some() && ending.is_logged();
         let uncounted = self.facts.uncounted.take();
         let record = Record::new(Arc::clone(&self.reporter), &mut self.facts, row, took, is_logged);
+        let record = record.traced(self.opening.trace.take());
         match uncounted {
             // Nothing but the row and its tokens waits for the count.
             Some(tally) => tally.count_for_record(move |counted| record.write(counted)),
@@ -322,12 +332,12 @@ impl Finish {
 
     /// Tells the pool what the running attempt proved.
     fn report(&mut self, outcome: Outcome, label: &'static str) {
-        let Some(Running { provider, started, facts, evidence, .. }) = self.running.take() else {
+        let Some(Running { provider, started, facts, evidence, trace, .. }) = self.running.take() else {
             return;
         };
         let handles = &self.reporter.handles;
         handles.telemetry.upstream_attempts.with_label_values(&[&*provider.key, label]).inc();
-        if self.facts.capture.is_some() {
+        if self.facts.capture.is_some() || trace.is_some() {
             let took = started.elapsed();
             self.facts.made.push(AttemptMade {
                 provider: Arc::clone(&provider),
@@ -337,6 +347,7 @@ impl Finish {
                 outcome: label,
                 status: evidence.status,
                 error: facts.fault.as_ref().map(|fault| fault.message.clone()),
+                trace,
             });
         }
         let report = ReportOutcome { provider: provider.id, outcome, started, facts };

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capture::Capture;
 use super::count_usage::complete;
 use super::facts::Facts;
 use super::reporter::Reporter;
+use crate::actors::export::Wanted;
 use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
 use crate::chat::Usage;
 use crate::config::Prices;
 use crate::store::RequestLog;
+use crate::telemetry::trace::TraceContext;
 
 /// No request has more; a provider that says so must not make a counter wrap.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
@@ -31,6 +34,8 @@ pub(super) struct Record {
     prices: Prices,
     attempts: Vec<AttemptMade>,
     captured: Option<Captured>,
+    /// Its span; `None` while there are no spans.
+    trace: Option<TraceContext>,
 }
 
 // === impl Record ===
@@ -53,8 +58,14 @@ impl Record {
             usage: facts.usage,
             prices: facts.prices,
             attempts: std::mem::take(&mut facts.made),
-            captured: facts.capture.take().and_then(super::capture::Capture::into_captured),
+            captured: facts.capture.take().and_then(Capture::into_captured),
+            trace: None,
         }
+    }
+
+    /// The same, within a span.
+    pub(super) fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Tells it, with what was counted where the provider did not.
@@ -69,10 +80,13 @@ impl Record {
         if !self.is_logged {
             return;
         }
-        if let Some(captured) = self.captured.take() {
-            let finished =
-                Finished { row: (*self.row).clone(), attempts: std::mem::take(&mut self.attempts), captured };
-            drop(finished);
+        if handles.exporters.wants(&self.row.request_id) != Wanted::default() {
+            handles.exporters.tell(Finished {
+                captured: self.captured.take().unwrap_or_else(|| Captured::nothing(&self.row)),
+                row: (*self.row).clone(),
+                attempts: std::mem::take(&mut self.attempts),
+                trace: self.trace.take(),
+            });
         }
         if self.reporter.log_requests {
             tell(&handles.metrics.load(), RecordFinished(self.row), "request_log", &handles.telemetry);

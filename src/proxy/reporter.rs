@@ -23,8 +23,8 @@ pub struct Reporter {
 impl Reporter {
     /// Whether what is asked and answered is kept until the end of the request.
     #[must_use]
-    pub const fn wants_content(&self) -> bool {
-        self.bodies.is_some()
+    pub fn wants_content(&self, request_id: &str) -> bool {
+        self.bodies.is_some() || self.handles.exporters.wants(request_id).content
     }
 
     /// Returns when what still runs must end.

@@ -19,9 +19,10 @@ use super::{Proxy, ShownHeaders, open, translate, verbatim};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::{self, UpstreamCodec};
 use crate::config::{Candidate, MASK, Provider, is_secret_header};
+use crate::telemetry::trace::TraceContext;
 use crate::upstream::{
     BodyError, Head, HeaderName, HeaderValue, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url,
-    headers, mask, time_connect,
+    headers, mask, time_connect, trace_headers,
 };
 
 /// What one attempt works with.
@@ -31,6 +32,8 @@ pub(super) struct Attempt {
     candidate: Candidate,
     upstream: &'static dyn UpstreamCodec,
     progress: Rc<Progress>,
+    /// Its span, which the provider is told; `None` while there are no spans.
+    trace: Option<TraceContext>,
     /// What it sends and gets.
     evidence: RefCell<Evidence>,
 }
@@ -84,8 +87,14 @@ impl Attempt {
             upstream: codec::upstream(candidate.provider.kind.protocol()),
             candidate,
             progress: Rc::clone(progress),
+            trace: None,
             evidence: RefCell::default(),
         }
+    }
+
+    /// The same, within a span.
+    pub(super) fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The failure of an attempt that had no answer when its time was over.
@@ -185,9 +194,12 @@ impl Attempt {
             }
             Prepared::Translated(translated) => (translated.body.clone(), [].as_slice()),
         };
+        let mut all = trace_headers(self.trace.as_ref());
+        // The operator's own come last, which wins.
+        all.extend(headers(provider, &call.request_id, self.request.peek.stream, forwarded));
         let upstream = UpstreamRequest {
             url: &url,
-            headers: headers(provider, &call.request_id, self.request.peek.stream, forwarded),
+            headers: all,
             body,
             connect_timeout: or_default(provider.params.timeouts.connect, self.proxy.settings.timeouts.connect),
         };
@@ -235,7 +247,7 @@ impl Attempt {
             let message = format!("the provider {} answered with the redirect status {status}", provider.key);
             return Failure::new(FailureKind::UpstreamInvalidResponse, message).into();
         }
-        let retry_after = retry_after(&response.head);
+        let retry_after = response.head.retry_after();
         // Read to its end, or the connection could not be used again.
         let limit = self.proxy.settings.upstream_max_response_bytes;
         let body = response.body.read_to_end(limit).await.unwrap_or_default();
@@ -288,65 +300,7 @@ fn passed_on(head: &Head) -> Headers {
     id.into_iter().chain(limits).chain(again).collect()
 }
 
-/// How long the provider wants to be left alone: `retry-after-ms`, which OpenAI adds for its more
-/// exact answer, else `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(head: &Head) -> Option<Duration> {
-    let number = |text: &str| text.trim().parse::<f64>().ok();
-    let exact = head.header("retry-after-ms").and_then(number).map(|milliseconds| milliseconds / 1000.0);
-    if let Some(wait) = exact.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-        return Some(wait);
-    }
-    let value = head.header("retry-after")?;
-    match number(value) {
-        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        None => {
-            let until = httpdate::parse_http_date(value.trim()).ok()?;
-            Some(until.duration_since(std::time::SystemTime::now()).unwrap_or(Duration::ZERO))
-        }
-    }
-}
-
 /// A provider's own timeout, where zero is off, or the process-wide one.
 fn or_default(own: Option<Duration>, default: Option<Duration>) -> Option<Duration> {
     own.or(default).filter(|time| !time.is_zero())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(headers: &[(&'static str, &str)]) -> Option<Duration> {
-        retry_after(&Head::new(429, headers))
-    }
-
-    #[test]
-    fn retry_after_is_read_as_seconds_or_as_a_date() {
-        let after = |value: &str| wait(&[("retry-after", value)]);
-        assert_eq!(after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(after("0.5"), Some(Duration::from_millis(500)));
-        for wrong in ["-1", "soon", "", "inf", "NaN", "1e300", "Wed, 99 Oct 2015 07:28:00 GMT"] {
-            assert_eq!(after(wrong), None, "{wrong}");
-        }
-        // The three forms of RFC 9110, 5.6.7, of which the last two are obsolete.
-        let past = ["Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:00 GMT", "Wed Oct 21 07:28:00 2015"];
-        for date in past {
-            assert_eq!(after(date), Some(Duration::ZERO), "{date}");
-        }
-        let later = chrono::Utc::now() + chrono::Duration::seconds(90);
-        for form in ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"] {
-            let date = later.format(form).to_string();
-            let wait = after(&date).unwrap();
-            assert!(wait > Duration::from_secs(80) && wait <= Duration::from_secs(90), "{date}: {wait:?}");
-        }
-    }
-
-    #[test]
-    fn milliseconds_are_more_exact_than_seconds() {
-        let both = |milliseconds| wait(&[("retry-after", "2"), ("retry-after-ms", milliseconds)]);
-        assert_eq!(both("1250"), Some(Duration::from_millis(1250)));
-        assert_eq!(both("soon"), Some(Duration::from_secs(2)));
-        assert_eq!(both("-1"), Some(Duration::from_secs(2)));
-        assert_eq!(wait(&[("retry-after-ms", "300")]), Some(Duration::from_millis(300)));
-        assert_eq!(wait(&[]), None);
-    }
 }

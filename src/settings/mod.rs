@@ -8,7 +8,10 @@ mod clients;
 mod cors;
 mod database;
 mod env;
+mod langfuse;
+mod otel;
 mod read;
+mod secret;
 mod upstream;
 
 pub use breaker::BreakerPolicy;
@@ -16,6 +19,9 @@ pub use clients::ClientSettings;
 pub use cors::CorsOrigins;
 pub use database::{DatabaseSettings, DatabaseTls, EncryptionKeys, RedisSettings, SecretUrl};
 pub use env::{Env, ProcessEnv, load_env_file};
+pub use langfuse::LangfuseSettings;
+pub use otel::{OtelSettings, Sampler};
+pub use secret::SecretText;
 pub use upstream::UpstreamSettings;
 
 use std::net::IpAddr;
@@ -168,6 +174,10 @@ pub struct Settings {
     pub breaker: BreakerPolicy,
     /// The stored request log.
     pub request_log: RequestLogSettings,
+    /// The Langfuse project that gets traces; `None`: none does.
+    pub langfuse: Option<LangfuseSettings>,
+    /// The OpenTelemetry collector that gets spans; `None`: none does.
+    pub otel: Option<OtelSettings>,
     /// The process log.
     pub log: LogSettings,
 }
@@ -199,6 +209,8 @@ impl Settings {
             timeouts: timeouts(&mut read),
             breaker: breaker_policy(&mut read),
             request_log: request_log(&mut read),
+            langfuse: langfuse::langfuse(&mut read),
+            otel: otel::otel(&mut read),
             log: log_settings(&mut read),
         };
         read.finish(settings)

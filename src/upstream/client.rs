@@ -17,6 +17,7 @@ use rustls::ClientConfig;
 
 use super::body::{Framing, UpstreamBody};
 use super::connect::StrictConnector;
+use super::retry_after::retry_after;
 use crate::config::AddressRule;
 use crate::settings::UpstreamSettings;
 
@@ -169,6 +170,12 @@ impl Head {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How long the other side wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(self)
     }
 
     /// All headers whose names begin with one of `prefixes`.

@@ -4,12 +4,15 @@ use awc::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderV
 
 use crate::chat::{Operation, Protocol};
 use crate::config::{BetaPolicy, Provider, ProviderKind};
+use crate::telemetry::trace::TraceContext;
 
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("llm-proxy/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -105,6 +108,14 @@ pub fn headers(
     }
     headers.extend(authentication(provider));
     headers
+}
+
+/// What tells a provider which span its answer is a part of (W3C Trace Context, 3.2 and 3.3).
+#[must_use]
+pub fn trace_headers(trace: Option<&TraceContext>) -> Vec<(HeaderName, HeaderValue)> {
+    let parent = trace.and_then(|trace| HeaderValue::try_from(trace.traceparent()).ok());
+    let state = trace.and_then(TraceContext::tracestate).and_then(|state| HeaderValue::from_str(state).ok());
+    parent.map(|value| (TRACEPARENT, value)).into_iter().chain(state.map(|value| (TRACESTATE, value))).collect()
 }
 
 /// What of a client's `anthropic-beta` the provider gets.

@@ -14,6 +14,7 @@ use super::error::AdminError;
 use super::schemas;
 use crate::actors::ask;
 use crate::actors::database::DatabaseStatus;
+use crate::actors::export::ExportStatus;
 use crate::actors::provider_pool::{Fault, PoolView, ReadVitals, Vitals};
 use crate::actors::rate_limiter::RedisStatus;
 use crate::api::Shared;
@@ -92,11 +93,11 @@ struct RedisHealth {
 }
 
 /// The export of traces.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 struct LangfuseHealth {
     enabled: bool,
     /// Events that wait to be sent.
-    queued: u64,
+    queued: usize,
     /// Events that were never sent.
     dropped: u64,
 }
@@ -175,7 +176,7 @@ pub(super) async fn detailed(_: Admin, shared: web::Data<Shared>) -> Result<Http
         snapshot: SnapshotHealth::from(&*snapshot),
         database: DatabaseHealth::new(shared.settings.database.backend(), &database),
         redis: RedisHealth::from(&*redis),
-        langfuse: LangfuseHealth::default(),
+        langfuse: LangfuseHealth::from(handles.exporters.langfuse_status()),
         providers,
     }))
 }
@@ -271,6 +272,12 @@ impl From<&RedisStatus> for RedisHealth {
             status: if redis.is_configured { up_or_down(redis.is_up) } else { "disabled" },
             last_error: redis.last_error.clone(),
         }
+    }
+}
+
+impl From<ExportStatus> for LangfuseHealth {
+    fn from(ExportStatus { is_enabled, queued, dropped }: ExportStatus) -> Self {
+        Self { enabled: is_enabled, queued, dropped }
     }
 }
 
