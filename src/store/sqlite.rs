@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Missing);
         assert!(!database.path().exists());
         database.execute("CREATE TABLE strangers (id INTEGER)");
-        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(1));
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(2));
         assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
         open(&settings(&database.url(), 1)).await.unwrap();
         let current = inspect(&settings(&database.url(), 1)).await.unwrap();
