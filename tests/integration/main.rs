@@ -15,6 +15,7 @@ mod cors;
 mod demo;
 mod disconnects;
 mod encryption;
+mod exporters;
 mod faults;
 mod feed;
 mod header_policy;
