@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::record::{Labels, Record};
 use super::reporter::Reporter;
 use super::timings::{Stage, Timings};
+use crate::actors::export::Wanted;
 use crate::actors::finished::AttemptMade;
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
 use crate::actors::tell;
@@ -398,10 +399,11 @@ impl Finish {
         Record { reporter, row, labels, spoke_for, usage, trace, made }
     }
 
-    /// A row for each request that passed key and limit, without its tokens.
+    /// A row for each request that passed key and limit, without its tokens, if anybody wants it.
     fn row(&mut self, ending: &Ending<'_>, took: Duration) -> Option<RequestLog> {
-        let is_logged = self.reporter.log_requests && ending.is_logged();
-        let caller = self.facts.caller.take().filter(|_| is_logged)?;
+        let wanted = self.reporter.handles.exporters.wants(&self.opening.request_id);
+        let is_told = (self.reporter.log_requests || wanted != Wanted::default()) && ending.is_logged();
+        let caller = self.facts.caller.take().filter(|_| is_told)?;
         let (facts, opening) = (&mut self.facts, &mut self.opening);
         let provider = facts.provider.take();
         let failure = ending.failure();

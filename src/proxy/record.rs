@@ -71,7 +71,9 @@ impl Record {
                     trace: self.trace.take(),
                 });
             }
-            tell(&handles.metrics.load(), RecordFinished(row), "request_log", &handles.telemetry);
+            if self.reporter.log_requests {
+                tell(&handles.metrics.load(), RecordFinished(row), "request_log", &handles.telemetry);
+            }
         }
     }
 

@@ -70,9 +70,9 @@ pub fn spans(batch: &Received) -> Vec<Span> {
 /// Attributes by name, as texts.
 pub fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &AnyValue| match value {
-        AnyValue::StringValue(text) | AnyValue::IntValue(text) => text.clone(),
-        AnyValue::BoolValue(flag) => flag.to_string(),
-        AnyValue::DoubleValue(number) => number.to_string(),
+        AnyValue::Text(text) | AnyValue::Whole(text) => text.clone(),
+        AnyValue::Flag(flag) => flag.to_string(),
+        AnyValue::Number(number) => number.to_string(),
     };
     all.iter().map(|KeyValue { key, value }| (key.clone(), text(value))).collect()
 }

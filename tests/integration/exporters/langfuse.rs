@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::shapes::{GenerationBody, Ingestion, TraceBody};
-use crate::support::{Act, Received, TestProxy, Upstream};
+use crate::support::{Act, Received, TestProxy, Upstream, behind_tls};
 
 pub const SECRET: &str = "sk-lf-hunter2";
 
@@ -32,6 +32,11 @@ impl Langfuse {
     /// One that acts on a batch as a test says.
     pub fn acting(script: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) -> Self {
         Self { upstream: Upstream::new(script) }
+    }
+
+    /// The service behind TLS, with a certificate that is nobody's.
+    pub fn encrypted_host(&self) -> String {
+        behind_tls(&self.upstream).trim_end_matches("/v1").to_owned()
     }
 
     /// The address of the service.
