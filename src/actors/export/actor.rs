@@ -59,8 +59,8 @@ pub(super) struct ExportActor<S> {
     waiting: VecDeque<Encoded>,
     waiting_events: usize,
     is_sending: bool,
-    /// Whether what waits has waited long enough.
-    is_due: bool,
+    /// How many of the events have waited long enough.
+    due: usize,
     /// The end of a pause after a failure.
     pause: Option<SpawnHandle>,
     /// Batches that failed, one after the other.
@@ -84,7 +84,7 @@ impl<S: Sink> ExportActor<S> {
             waiting: VecDeque::new(),
             waiting_events: 0,
             is_sending: false,
-            is_due: false,
+            due: 0,
             pause: None,
             failures: 0,
             has_complained: false,
@@ -97,7 +97,7 @@ impl<S: Sink> ExportActor<S> {
         self.encode(context);
         self.send(context);
         if self.unread.is_empty() && !self.is_encoding && self.waiting.is_empty() && !self.is_sending {
-            self.is_due = false;
+            self.due = 0;
             for flush in self.flushes.drain(..) {
                 // Whoever waited may have given up.
                 let _ = flush.send(());
@@ -128,7 +128,7 @@ impl<S: Sink> ExportActor<S> {
     }
 
     fn send(&mut self, context: &mut Context<Self>) {
-        let is_time = self.is_due || !self.flushes.is_empty() || self.waiting_events >= self.sink.target().batch;
+        let is_time = self.due > 0 || !self.flushes.is_empty() || self.waiting_events >= self.sink.target().batch;
         if self.is_sending || self.pause.is_some() || self.waiting.is_empty() || !is_time {
             return;
         }
@@ -172,6 +172,9 @@ impl<S: Sink> ExportActor<S> {
 
     fn settle(&mut self, batch: Vec<Encoded>, verdict: Verdict, context: &mut Context<Self>) {
         let events = batch.iter().map(|encoded| encoded.events.len()).sum::<usize>();
+        if !matches!(verdict, Verdict::Later(..)) {
+            self.due = self.due.saturating_sub(events);
+        }
         match verdict {
             Verdict::Taken(refused) => {
                 batch.into_iter().for_each(|encoded| encoded.ticket.sent());
@@ -198,7 +201,7 @@ impl<S: Sink> ExportActor<S> {
                 let pause = pause(self.failures, wish);
                 self.pause = Some(context.run_later(pause, |actor, context| {
                     actor.pause = None;
-                    actor.is_due = true;
+                    actor.due = actor.room.queued();
                     actor.step(context);
                 }));
             }
@@ -240,7 +243,7 @@ impl<S: Sink> Actor for ExportActor<S> {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(self.sink.target().interval, |actor, context| {
-            actor.is_due = true;
+            actor.due = actor.room.queued();
             actor.step(context);
         });
     }
