@@ -19,7 +19,6 @@ use super::progress::Progress;
 use super::record::{Labels, Record};
 use super::reporter::Reporter;
 use super::timings::{Stage, Timings};
-use crate::actors::export::Wanted;
 use crate::actors::finished::AttemptMade;
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
 use crate::actors::tell;
@@ -402,7 +401,7 @@ impl Finish {
     /// A row for each request that passed key and limit, without its tokens, if anybody wants it.
     fn row(&mut self, ending: &Ending<'_>, took: Duration) -> Option<RequestLog> {
         let wanted = self.reporter.handles.exporters.wants(&self.opening.request_id);
-        let is_told = (self.reporter.log_requests || wanted != Wanted::default()) && ending.is_logged();
+        let is_told = (self.reporter.log_requests || wanted.anything()) && ending.is_logged();
         let caller = self.facts.caller.take().filter(|_| is_told)?;
         let (facts, opening) = (&mut self.facts, &mut self.opening);
         let provider = facts.provider.take();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::count_usage::complete;
 use super::reporter::Reporter;
-use crate::actors::export::Wanted;
 use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
@@ -63,7 +62,7 @@ impl Record {
             row.cached_tokens = tokens(|usage| usage.cache_read);
             row.reasoning_tokens = tokens(|usage| usage.reasoning);
             row.estimated = usage.is_some_and(|usage| usage.estimated);
-            if handles.exporters.wants(&row.request_id) != Wanted::default() {
+            if handles.exporters.wants(&row.request_id).anything() {
                 handles.exporters.tell(Finished {
                     captured: Captured::nothing(&row),
                     row: (*row).clone(),
