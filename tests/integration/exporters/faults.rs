@@ -101,6 +101,23 @@ fn a_batch_that_is_refused_for_good_is_dropped_and_counted() {
 }
 
 #[test]
+fn a_batch_that_is_too_large_for_a_proxy_on_the_way_is_sent_in_parts() {
+    const MOST: usize = 10_000;
+    let langfuse = Langfuse::acting(|batch| {
+        let is_too_large = batch.body.len() > MOST;
+        vec![if is_too_large { answer(413, "", "<html>too large</html>") } else { taken(batch) }]
+    });
+    let proxy = before(&langfuse, &[("LANGFUSE_FLUSH_INTERVAL", "3600")]);
+    assert_served(&proxy, 80);
+    eventually("what was too large is sent", || health(&proxy)["queued"].as_u64().unwrap() < 99);
+    assert_eq!(dropped(&proxy), 0);
+    proxy.stop();
+    let batches: Vec<Received> = langfuse.all_waiting().collect();
+    assert!(batches[0].body.len() > MOST, "the first one was {} bytes", batches[0].body.len());
+    assert_eq!(traces(batches.into_iter().filter(|batch| batch.body.len() <= MOST)).len(), 80);
+}
+
+#[test]
 fn events_that_a_taken_batch_lost_are_counted_and_not_sent_again() {
     let langfuse = at_first(1, |batch| {
         let ids: Vec<Value> = events(batch).iter().map(|event| event["id"].clone()).collect();
