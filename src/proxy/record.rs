@@ -8,7 +8,6 @@ use super::capture::Capture;
 use super::count_usage::complete;
 use super::facts::Facts;
 use super::reporter::Reporter;
-use crate::actors::export::Wanted;
 use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
@@ -80,7 +79,7 @@ impl Record {
         if !self.is_logged {
             return;
         }
-        if handles.exporters.wants(&self.row.request_id) != Wanted::default() {
+        if handles.exporters.wants(&self.row.request_id).anything() {
             handles.exporters.tell(Finished {
                 captured: self.captured.take().unwrap_or_else(|| Captured::nothing(&self.row)),
                 row: (*self.row).clone(),

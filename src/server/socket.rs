@@ -168,6 +168,7 @@ impl AsyncRead for Socket {
             return Poll::Ready(Ok(()));
         }
         if self.exchange.is_answering() || (self.is_blocked && !self.exchange.is_busy()) {
+            self.note(0);
             return self.read_ahead(context);
         }
         let before = buffer.filled().len();

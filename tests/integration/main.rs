@@ -16,6 +16,7 @@ mod demo;
 mod disconnects;
 mod early_answers;
 mod encryption;
+mod exporters;
 mod faults;
 mod feed;
 mod header_policy;
