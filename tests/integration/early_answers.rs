@@ -7,31 +7,45 @@ use serde_json::{Value, json};
 
 use crate::support::{TestProxy, assert_error, hello, log_rows};
 
-/// Answers each connection right after the head of its first request, and reads no more of it.
+/// Answers each request right after its head, and reads on only where the body is small.
 fn hasty(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
+        let mut held = Vec::new();
         for stream in listener.incoming() {
             let mut stream: TcpStream = stream.unwrap();
-            std::thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut byte = [0];
-                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
-                    head.push(byte[0]);
+            held.push(std::thread::spawn(move || {
+                while let Some(length) = body_length(&mut stream) {
+                    let _ = stream.write_all(answer.as_bytes());
+                    if length > 1 << 20 {
+                        // Held open, with the body in its buffers.
+                        return Some(stream);
+                    }
+                    let _ = stream.read_exact(&mut vec![0; length]);
                 }
-                let _ = stream.write_all(answer.as_bytes());
-                // Held open, with the body in its buffers, until the proxy hangs up or forever.
-                std::thread::park();
-            });
+                None
+            }));
         }
     });
     base
 }
 
+/// Reads the head of a request; `None` when there is none.
+fn body_length(stream: &mut TcpStream) -> Option<usize> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.unwrap().trim().parse().ok()
+}
+
 fn large(model: &str) -> Value {
     let mut body = hello(model);
-    body["messages"][0]["content"] = json!("x".repeat(16 << 20));
+    body["messages"][0]["content"] = json!("x".repeat(6 << 20));
     body
 }
 

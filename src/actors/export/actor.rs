@@ -145,7 +145,8 @@ impl<S: Sink> ExportActor<S> {
             let (status, verdict) = sink.target().post(&*sink, &client, body).await;
             if sink.target().debug {
                 let events = count(&batch);
-                log::info!(exporter = S::NAME, events, bytes, status:?, verdict:?; "sent a batch");
+                let status = status.unwrap_or_default();
+                log::info!(exporter = S::NAME, events, bytes, status, verdict:?; "sent a batch");
             }
             (batch, verdict)
         };
