@@ -446,6 +446,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_error_in_the_guise_of_a_success_is_told_as_what_it_is() {
+        let body = Bytes::from_static(br#"{"type":"error","error":{"type":"rate_limit_error","message":"m"}}"#);
+        let failure = forward_response(&body, "alias").unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Upstream(429), "m"));
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_not_forwarded_however_late_it_comes() {
+        let delta = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#.as_bytes();
+        let misspelt: Vec<u8> = delta.iter().map(|byte| if *byte == b'a' { 0xff } else { *byte }).collect();
+        for bad in [&delta[..delta.len() - 1], &misspelt] {
+            let stream = [b"data: ", delta, b"\n\ndata: ", bad, b"\n\n"].concat();
+            let (mut forwarder, mut out) = (Stream::new("alias", "req-1"), BytesMut::new());
+            let seen: Vec<Result<Seen, Failure>> =
+                frames(&stream, 0).iter().map(|frame| forwarder.forward(frame, &mut out)).collect();
+            assert!(seen[0].as_ref().is_ok_and(|seen| seen.content));
+            assert!(seen[1].as_ref().is_err_and(|failure| failure.kind == FailureKind::UpstreamStream));
+            assert_eq!(out, stream[..stream.len() - bad.len() - 8]);
+        }
+    }
+
     fn run(stream: &str) -> (String, Vec<Seen>, Result<(), Failure>) {
         let mut forwarder = Stream::new("alias", "req-1");
         let mut out = BytesMut::new();
