@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Work;
 use super::history::history_store;
 use super::io::Io;
+use super::logs::queries::logs_store;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
 use super::replicas::replicas_store;
@@ -25,6 +26,7 @@ type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 
 diesel_store!(SqliteStore, Sqlite);
 history_store!(SqliteStore, Sqlite);
+logs_store!(SqliteStore, Sqlite, diesel::sqlite::Sqlite, bucket_number);
 replicas_store!(SqliteStore, Sqlite);
 secrets_store!(SqliteStore, Sqlite);
 
@@ -224,6 +226,11 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     let path = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let name = path.into_os_string().into_string();
     name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
+}
+
+/// The number of the bucket that a time is in.
+fn bucket_number(column: &str, secs: i64) -> String {
+    format!("({column} / {})", secs.saturating_mul(1000))
 }
 
 fn busy(_elapsed: tokio::time::error::Elapsed) -> StoreError {
