@@ -288,7 +288,7 @@ pub(in crate::store) fn percentiles(window: &SummaryWindow, bucket: BucketNumber
 fn push_rows(sql: &mut Sql, name: &str, windows: &[Window], bucket: &str) {
     sql.push(name).push(" AS MATERIALIZED (");
     let columns = format!(
-        "SELECT COALESCE(provider_name, '') AS provider_name, COALESCE(model_requested, '') AS model_requested, \
+        "SELECT COALESCE(provider_name, '') AS provider_name, COALESCE(substr(model_requested, 1, 255), '') AS model_requested, \
          credential_name, {bucket} AS bucket, total_duration_ms AS duration_ms, ttft_ms FROM request_logs WHERE "
     );
     for (from, to) in windows {

@@ -83,15 +83,17 @@ impl Conditions for RequestFilter {
     fn push_to(&self, sql: &mut Sql) {
         sql.and_at("timestamp >=", self.start_time).and_at("timestamp <", self.end_time);
         sql.and_text("request_id =", self.request_id.as_ref());
-        self.push_dimensions(sql);
+        self.push_dimensions(sql, "substr(model_requested, 1, 255)");
     }
 }
 
 impl RequestFilter {
-    /// Appends the conditions on columns that the rollups have, too.
-    pub(in crate::store) fn push_dimensions(&self, sql: &mut Sql) {
+    /// Appends the conditions on columns that the rollups have, too. Indexes and rollups know only
+    /// the first 255 characters of a model: `model` gives them.
+    pub(in crate::store) fn push_dimensions(&self, sql: &mut Sql, model: &str) {
+        let name: Option<String> = self.model.as_ref().map(|name| name.chars().take(255).collect());
         sql.and_text("provider_name =", self.provider_name.as_ref())
-            .and_text("model_requested =", self.model.as_ref())
+            .and_text(&format!("{model} ="), name.as_ref())
             .and_text("credential_name =", self.credential_name.as_ref())
             .and_text("client =", self.client.as_ref());
         if let Some(status) = self.status_code {

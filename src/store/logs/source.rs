@@ -24,7 +24,7 @@ pub(in crate::store) enum Longest {
 
 /// Columns of the rollups, as made from a single row.
 const OF_ROW: &str = "timestamp AS start, COALESCE(provider_name, '') AS provider_name, \
-    COALESCE(model_requested, '') AS model_requested, credential_name, status_code, outcome, 1 AS requests, \
+    COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, status_code, outcome, 1 AS requests, \
     COALESCE(input_tokens, 0) AS input_tokens, COALESCE(output_tokens, 0) AS output_tokens, \
     COALESCE(total_tokens, 0) AS total_tokens, COALESCE(cost_microusd, 0) AS cost_microusd, \
     CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END AS priced, total_duration_ms AS duration_ms, \
@@ -53,7 +53,7 @@ pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longe
                 let rest = RequestFilter { start_time: None, end_time: None, ..filter.clone() };
                 rest.push_to(sql);
             } else {
-                filter.push_dimensions(sql);
+                filter.push_dimensions(sql, "model_requested");
             }
         }
     }

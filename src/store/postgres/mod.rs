@@ -241,6 +241,12 @@ fn bucket_number(column: &str, secs: i64) -> String {
     format!("CAST(floor(extract(epoch FROM {column}) / {secs}) AS BIGINT)")
 }
 
+/// Whether this transaction is the one of all that deletes old logs.
+async fn may_prune(c: &mut AsyncPgConnection) -> Result<bool, StoreError> {
+    let turn = "pg_try_advisory_xact_lock(5495821037143)";
+    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(turn)).get_result(c).await?)
+}
+
 fn in_the_way(_elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::Busy("too many changes are waiting".to_owned())
 }
