@@ -233,6 +233,11 @@ fn bucket_number(column: &str, secs: i64) -> String {
     format!("({column} / {})", secs.saturating_mul(1000))
 }
 
+/// SQLite sums as it is.
+async fn prepare_sums(_: &mut Sqlite) -> Result<(), StoreError> {
+    std::future::ready(Ok(())).await
+}
+
 /// SQLite has only one writer anyway.
 async fn may_prune(_: &mut Sqlite) -> Result<bool, StoreError> {
     std::future::ready(Ok(true)).await

@@ -37,6 +37,7 @@ macro_rules! logs_store {
                     $self
                         .read(move |c| {
                             Box::pin(async move {
+                                prepare_sums(c).await?;
                                 let rows: Vec<Placed<$row>> = query(page).load(c).await?;
                                 let total = match count {
                                     Some(count) => Some(query(count).get_result::<Number>(c).await?.number),
@@ -87,7 +88,13 @@ macro_rules! logs_store {
 
                 async fn log_stats(&self, filter: RequestFilter) -> Result<SumsBy, StoreError> {
                     let sums = query(figures::stats(&filter));
-                    self.read(move |c| Box::pin(async move { Ok(figures::sums_by(sums.load(c).await?)) })).await
+                    self.read(move |c| {
+                        Box::pin(async move {
+                            prepare_sums(c).await?;
+                            Ok(figures::sums_by(sums.load(c).await?))
+                        })
+                    })
+                    .await
                 }
 
                 async fn log_summary(&self, window: SummaryWindow) -> Result<(SumsBy, PercentilesBy), StoreError> {
@@ -95,6 +102,7 @@ macro_rules! logs_store {
                     let times = query(figures::percentiles(&window, $bucket));
                     self.read(move |c| {
                         Box::pin(async move {
+                            prepare_sums(c).await?;
                             let sums = figures::sums_by(sums.load(c).await?);
                             Ok((sums, figures::percentiles_by(&window, times.load(c).await?)))
                         })

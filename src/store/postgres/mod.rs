@@ -241,6 +241,12 @@ fn bucket_number(column: &str, secs: i64) -> String {
     format!("CAST(floor(extract(epoch FROM {column}) / {secs}) AS BIGINT)")
 }
 
+/// For the rest of this transaction. Compiling a query takes longer than running one of these, and
+/// groups that do not fit into memory are written to files.
+async fn prepare_sums(c: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    Ok(c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?)
+}
+
 /// Whether this transaction is the one of all that deletes old logs.
 async fn may_prune(c: &mut AsyncPgConnection) -> Result<bool, StoreError> {
     let turn = "pg_try_advisory_xact_lock(5495821037143)";

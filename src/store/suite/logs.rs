@@ -206,7 +206,8 @@ fn plain(rows: &[RequestLog], wanted: impl Fn(&RequestLog) -> bool) -> Sums {
         sums.input_tokens += row.input_tokens.unwrap_or(0);
         sums.output_tokens += row.output_tokens.unwrap_or(0);
         sums.total_tokens += row.total_tokens.unwrap_or(0);
-        sums.cost_microusd = row.cost_microusd.map_or(sums.cost_microusd, |c| Some(sums.cost_microusd.unwrap_or(0) + c));
+        sums.cost_microusd =
+            row.cost_microusd.map_or(sums.cost_microusd, |c| Some(sums.cost_microusd.unwrap_or(0) + c));
         sums.duration_ms += row.total_duration_ms;
         sums.ttft_ms += row.ttft_ms.unwrap_or(0);
         sums.ttft_requests += i64::from(row.ttft_ms.is_some());

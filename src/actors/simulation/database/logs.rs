@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::{Link, not_simulated};
+use crate::store::StoreError;
 use crate::store::logs::{
     ErrorFilter, ErrorLogDetail, ErrorLogItem, LogPage, LogTable, Logs, PercentilesBy, RequestFilter, RequestLogDetail,
     RequestLogItem, Slice, SummaryWindow, SumsBy,
 };
-use crate::store::StoreError;
 
 #[async_trait]
 impl Logs for Link {

@@ -8,6 +8,7 @@ mod description;
 mod detailed;
 mod explain;
 mod history;
+mod logs;
 mod provider_fields;
 mod providers;
 
