@@ -14,8 +14,8 @@ fn fill(api: &Api, rows: usize) {
              provider_name, client_protocol, is_streaming, status_code, outcome, attempts, input_tokens, output_tokens,
              total_tokens, estimated, cost_microusd, total_duration_ms, ttft_ms, replica_id, config_version,
              request_body)
-         SELECT 1772712000000 - i * 60000, 'r' || i, '/v1/messages', 'c' || i % 3, 'curl',
-             CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN '=HYPERLINK(\"x\")' ELSE 'm' END, 'p' || i % 2, 'anthropic',
+         SELECT 1772712000000 - i * 60000, 'r' || i, '/v1/messages', 'c' || (i % 3), 'curl',
+             CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN '=HYPERLINK(\"x\")' ELSE 'm' END, 'p' || (i % 2), 'anthropic',
              i % 2, CASE WHEN i % 4 = 0 THEN 503 ELSE 200 END, CASE WHEN i % 4 = 0 THEN 'failed' ELSE 'complete' END,
              1, i, 2, i + 2, 0, CASE WHEN i % 2 = 0 THEN i END, 100 + i, CASE WHEN i % 3 > 0 THEN i END, 'x', 1, 'sent'
          FROM n;
@@ -24,7 +24,10 @@ fn fill(api: &Api, rows: usize) {
          SELECT request_id, timestamp, 1, CASE id % 3 WHEN 0 THEN 'timeout' ELSE 'provider_5xx' END, endpoint,
              client_protocol, credential_name, client, is_streaming, 'busy' FROM request_logs WHERE outcome = 'failed'"
     );
-    diesel::SqliteConnection::establish(path).unwrap().batch_execute(&sql).unwrap();
+    diesel::SqliteConnection::establish(path)
+        .unwrap()
+        .batch_execute(&format!("PRAGMA busy_timeout = 5000; {sql}"))
+        .unwrap();
 }
 
 fn items(answer: &Answer) -> &Vec<Value> {
@@ -233,7 +236,9 @@ async fn logs_need_the_key_and_a_database() {
     let path = api.url.strip_prefix("sqlite://").unwrap();
     diesel::SqliteConnection::establish(path)
         .unwrap()
-        .batch_execute("ALTER TABLE request_logs RENAME TO elsewhere; DROP TABLE error_logs")
+        .batch_execute(
+            "PRAGMA busy_timeout = 5000; ALTER TABLE request_logs RENAME TO elsewhere; DROP TABLE error_logs",
+        )
         .unwrap();
     api.get("/admin/v1/logs").await.refused(500, "internal_error");
     api.get("/admin/v1/error-logs/export").await.refused(500, "internal_error");
