@@ -11,6 +11,7 @@ use super::config::{ConfigActor, ConfigParts, Followers, report_all};
 use super::database::{DatabaseStatus, DatabaseWatch};
 use super::export::Exporters;
 use super::keeper::Keeper;
+use super::logs::LogsActor;
 use super::metrics::MetricsActor;
 use super::provider_pool::{PoolView, ProviderPoolActor};
 use super::published::{Published, publish};
@@ -61,6 +62,10 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     telemetry.config_version.set(first.version);
     report_all(&first);
     let metrics = start_metrics(&store, settings, &telemetry);
+    let logs = {
+        let (store, watch) = (Arc::clone(&store), watch.clone());
+        supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
+    };
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
         sealer: Arc::clone(&sealer),
@@ -93,6 +98,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         config,
         provider_pool,
         metrics,
+        logs,
         snapshot,
         limits,
         redis,
