@@ -61,11 +61,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
     telemetry.config_version.set(first.version);
     report_all(&first);
-    let metrics = start_metrics(&store, settings, &telemetry);
-    let logs = {
-        let (store, watch) = (Arc::clone(&store), watch.clone());
-        supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
-    };
+    let (metrics, logs) = (start_metrics(&store, settings, &telemetry), start_logs(&store, &watch));
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
         sealer: Arc::clone(&sealer),
@@ -106,6 +102,11 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         telemetry,
         started: Instant::now(),
     })
+}
+
+fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
+    let (store, watch) = (Arc::clone(store), watch.clone());
+    supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
 }
 
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
