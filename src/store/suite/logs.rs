@@ -197,6 +197,9 @@ pub(in crate::store) async fn a_row_is_read_with_all_its_columns_and_deleted_by_
     assert!(store.request_log(2).await.unwrap().is_none() && store.request_log(1).await.unwrap().is_some());
 }
 
+/// Tells rows that are meant.
+type Wanted<'a> = &'a dyn Fn(&RequestLog) -> bool;
+
 fn plain(rows: &[RequestLog], wanted: impl Fn(&RequestLog) -> bool) -> Sums {
     let mut sums = Sums::default();
     for row in rows.iter().filter(|row| wanted(row)) {
@@ -265,13 +268,14 @@ pub(in crate::store) async fn percentiles_are_exact_in_a_narrow_window_and_near_
         let (sums, percentiles) = store.log_summary(SummaryWindow { start, end, bucket_secs }).await.unwrap();
         let number = |row: &RequestLog| (row.timestamp.timestamp() / bucket_secs).to_string();
         let some = number(&rows[0]);
-        for (key, wanted) in [
-            ((Dimension::All, String::new()), (&|_: &RequestLog| true) as &dyn Fn(&RequestLog) -> bool),
+        let groups: [(_, Wanted<'_>); 5] = [
+            ((Dimension::All, String::new()), &|_| true),
             ((Dimension::Provider, "p1".to_owned()), &|row| row.provider_name.as_deref() == Some("p1")),
             ((Dimension::Model, String::new()), &|row| row.model_requested.is_none()),
             ((Dimension::Credential, "c2".to_owned()), &|row| row.credential_name == "c2"),
             ((Dimension::Bucket, some.clone()), &|row| number(row) == some),
-        ] {
+        ];
+        for (key, wanted) in groups {
             let wanted = |row: &&RequestLog| wanted(row) && row.timestamp >= start && row.timestamp < end;
             assert_eq!(sums[&key], plain(&rows, |row| wanted(&row)), "{key:?}");
             let mut times: Vec<i64> = rows.iter().filter(wanted).map(|row| row.total_duration_ms).collect();

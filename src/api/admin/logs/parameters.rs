@@ -13,6 +13,9 @@ use utoipa::openapi::{ObjectBuilder, Required};
 
 use crate::config::FieldError;
 
+/// From, inclusive, and to, exclusive.
+pub(super) type Window = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// The parameters of a request; of one that is repeated the first.
 pub(in crate::api::admin) struct Parameters(HashMap<String, String>);
 
@@ -78,7 +81,7 @@ impl Parameters {
     }
 
     /// Two times in order.
-    pub(super) fn window(&self) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>), FieldError> {
+    pub(super) fn window(&self) -> Result<Window, FieldError> {
         let (start, end) = (self.time("start_time")?, self.time("end_time")?);
         if start.zip(end).is_some_and(|(start, end)| start > end) {
             return Err(FieldError::new("end_time", "must not be before start_time"));
