@@ -22,7 +22,8 @@ export function described(binary) {
 }
 
 export async function schemaOf(document) {
-	const ast = await openapiTS(JSON.parse(document));
+	// What has a default may be left out of a request.
+	const ast = await openapiTS(JSON.parse(document), { defaultNonNullable: false });
 	return HEAD + astToString(ast);
 }
 

@@ -13,8 +13,9 @@ export type Explanation = Schemas['RoutingExplanation'];
 
 /** The headers that say who asks. */
 export function authorization(): Record<string, string> {
-	const actor = session.actor ? { 'x-admin-actor': session.actor } : {};
-	return { authorization: `Bearer ${session.key}`, ...actor };
+	const headers: Record<string, string> = { authorization: `Bearer ${session.key}` };
+	if (session.actor) headers['x-admin-actor'] = session.actor;
+	return headers;
 }
 
 async function reach(request: Request): Promise<Response> {

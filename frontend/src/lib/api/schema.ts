@@ -552,7 +552,7 @@ export interface components {
             /** Format: date-time */
             expires_at?: string | null;
             /** @default true */
-            is_enabled: boolean;
+            is_enabled?: boolean;
             /** @description Visible ASCII; generated when absent. */
             key?: string;
             name: string;
@@ -566,7 +566,7 @@ export interface components {
             /** @description The key to present to the provider; may be empty for `custom` only. */
             api_key: string;
             /** @default true */
-            is_enabled: boolean;
+            is_enabled?: boolean;
             /**
              * @description Model names, wildcards (`gpt-*`) or regexes, and what each is called at the provider. Replaced whole.
              * @example {
@@ -611,7 +611,7 @@ export interface components {
                     [key: string]: string;
                 };
                 /** @default true */
-                inject_usage: boolean;
+                inject_usage?: boolean;
                 max_concurrency?: number | null;
                 /** @enum {string} */
                 max_tokens_field?: "max_completion_tokens" | "max_tokens";
@@ -631,7 +631,7 @@ export interface components {
              * @description Share of the traffic; 0 drains.
              * @default 1
              */
-            weight: number;
+            weight?: number;
         };
         /** @description Where a page stands; absent when no page was asked for. */
         Paging: {
@@ -702,7 +702,7 @@ export interface components {
                     [key: string]: string;
                 };
                 /** @default true */
-                inject_usage: boolean;
+                inject_usage?: boolean;
                 max_concurrency?: number | null;
                 /** @enum {string} */
                 max_tokens_field?: "max_completion_tokens" | "max_tokens";
@@ -777,7 +777,7 @@ export interface components {
                     [key: string]: string;
                 };
                 /** @default true */
-                inject_usage: boolean;
+                inject_usage?: boolean;
                 max_concurrency?: number | null;
                 /** @enum {string} */
                 max_tokens_field?: "max_completion_tokens" | "max_tokens";
@@ -878,7 +878,7 @@ export interface components {
              * @description Only tell what would change.
              * @default false
              */
-            dry_run: boolean;
+            dry_run?: boolean;
             /** @description 0 is the empty configuration of a new database. */
             version: number;
         };
@@ -906,7 +906,7 @@ export interface components {
              * @description How long the old key still works, in seconds.
              * @default 0
              */
-            grace_secs: number;
+            grace_secs?: number;
             /** @description Visible ASCII; generated when absent. */
             key?: string;
         };
@@ -1011,7 +1011,7 @@ export interface components {
              * @default generate
              * @enum {string}
              */
-            operation: "generate" | "completions" | "embeddings" | "count_tokens";
+            operation?: "generate" | "completions" | "embeddings" | "count_tokens";
             /**
              * @description The client's protocol.
              * @enum {string}
