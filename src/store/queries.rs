@@ -180,9 +180,14 @@ macro_rules! diesel_store {
         /// Removes a bounded number of the oldest rows of a log.
         macro_rules! prune {
             ($c:ident, $table:ident, $before:expr) => {{
+                // Another replica that is at it goes on.
+                if !may_prune($c).await? {
+                    return Ok(0);
+                }
                 let old = diesel::alias!($table as old);
                 let ids = old
                     .filter(old.field($table::timestamp).lt(Moment::from($before)))
+                    .order(old.field($table::timestamp))
                     .select(old.field($table::id))
                     .limit(PRUNED_AT_ONCE);
                 let pruned = $table::table.filter($table::id.eq_any(ids));

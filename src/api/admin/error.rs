@@ -10,6 +10,7 @@ use crate::actors::AskError;
 use crate::actors::config::ConfigActorError;
 use crate::config::{Entity, FieldError};
 use crate::store::StoreError;
+use crate::store::logs::LogTable;
 
 /// A refusal in the admin API's shape. Its message is safe to show: causes are logged instead.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ impl AdminError {
         let name = match entity {
             Entity::Provider => "Provider",
             Entity::Credential => "Credential",
+        };
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{name} with ID {id} not found"))
+    }
+
+    /// 404: there is no such log row; `id` as the caller wrote it.
+    pub(super) fn no_log(table: LogTable, id: impl fmt::Display) -> Self {
+        let name = match table {
+            LogTable::Requests => "Request log",
+            LogTable::Errors => "Error log",
         };
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{name} with ID {id} not found"))
     }
@@ -129,6 +139,9 @@ impl fmt::Display for AdminError {
         write!(f, "{}: {}", self.kind, self.message)
     }
 }
+
+// The end of a body that is cut off.
+impl std::error::Error for AdminError {}
 
 impl ResponseError for AdminError {
     fn status_code(&self) -> StatusCode {
