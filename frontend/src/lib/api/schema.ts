@@ -205,6 +205,79 @@ export interface paths {
         patch: operations["set_credential_status"];
         trace?: never;
     };
+    "/admin/v1/error-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists error logs, newest first unless asked otherwise. */
+        get: operations["list_error_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/error-logs/batch-delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deletes error logs by their ids. */
+        post: operations["delete_error_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/error-logs/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gives error logs as a table for spreadsheets.
+         * @description All rows that the filters mean, without headers and bodies. Text that a spreadsheet would take
+         *     for a formula begins with an apostrophe. When the database fails half-way the answer is cut off.
+         */
+        get: operations["export_error_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/error-logs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows an error log with its headers and bodies. */
+        get: operations["get_error_log"];
+        put?: never;
+        post?: never;
+        /** Deletes an error log. */
+        delete: operations["delete_error_log"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/v1/explain": {
         parameters: {
             query?: never;
@@ -219,6 +292,113 @@ export interface paths {
          * @description Takes nothing from the credential's bucket.
          */
         post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists request logs, newest first unless asked otherwise. */
+        get: operations["list_request_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/logs/batch-delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deletes request logs by their ids. */
+        post: operations["delete_request_logs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/logs/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gives request logs as a table for spreadsheets.
+         * @description All rows that the filters mean, without headers and bodies. Text that a spreadsheet would take
+         *     for a formula begins with an apostrophe. When the database fails half-way the answer is cut off.
+         */
+        get: operations["export_request_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/logs/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sums over request logs. */
+        get: operations["get_log_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/logs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows a request log with its headers and bodies. */
+        get: operations["get_request_log"];
+        put?: never;
+        post?: never;
+        /** Deletes a request log. */
+        delete: operations["delete_request_log"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/metrics/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sums up the requests of a time. */
+        get: operations["get_metrics_summary"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -497,6 +677,10 @@ export interface components {
             /** @enum {string} */
             status: "up" | "down";
         };
+        /** @description How many rows were deleted. */
+        DeletedLogs: {
+            deleted: number;
+        };
         /** @description What a replica knows of its health. */
         DetailedHealth: {
             app_version: string;
@@ -511,6 +695,80 @@ export interface components {
             status: "ok" | "degraded";
             /** Format: int64 */
             uptime_secs: number;
+        };
+        /** @description A failed attempt with its headers and bodies. */
+        ErrorLogDetail: components["schemas"]["ErrorLogItem"] & {
+            /** @description The body that was sent to the provider. */
+            provider_request_body: string | null;
+            /** @description What was sent to the provider, keys masked. */
+            provider_request_headers: string | null;
+            /** @description The client's body. */
+            request_body: string | null;
+            /** @description The client's headers as JSON, keys and cookies masked. */
+            request_headers: string | null;
+            /** @description The body of the provider's answer. */
+            response_body: string | null;
+        };
+        /** @description A failed attempt, or an error of our own. */
+        ErrorLogItem: {
+            /**
+             * Format: int32
+             * @description Which attempt of the request it was, from 1; for an error of our own how many were made.
+             */
+            attempt: number;
+            /** @description The client program. */
+            client: string;
+            /** @description The protocol the client spoke. */
+            client_protocol: string;
+            /** @description Whose key it was. */
+            credential_name: string;
+            /** @description The path without query. */
+            endpoint: string;
+            /** @description What kind of failure it was. */
+            error_category: string;
+            /** @description The code that clients get. */
+            error_code: string | null;
+            /** @description The same in words. */
+            error_message: string | null;
+            /**
+             * Format: int64
+             * @description Grows with every row.
+             */
+            id: number;
+            /** @description Whether the client asked for a stream. */
+            is_streaming: boolean;
+            /** @description The model sent upstream. */
+            mapped_model: string | null;
+            /** @description The model the client named. */
+            model_requested: string | null;
+            /** @description Its address. */
+            provider_api_base: string | null;
+            /** @description The provider's key. */
+            provider_name: string | null;
+            /** @description The protocol it speaks. */
+            provider_protocol: string | null;
+            /** @description Our id of the request. */
+            request_id: string;
+            /**
+             * Format: int32
+             * @description The status of its answer, when one came.
+             */
+            response_status_code: number | null;
+            /**
+             * Format: date-time
+             * @description When the request was accepted, or an attempt failed.
+             */
+            timestamp: string;
+            /**
+             * Format: int64
+             * @description From the attempt's begin to its end, in milliseconds.
+             */
+            total_duration_ms: number | null;
+        };
+        /** @description A page of the error logs. */
+        ErrorLogPage: components["schemas"]["Place"] & {
+            /** @description Rows without headers and bodies. */
+            items: components["schemas"]["ErrorLogItem"][];
         };
         /** @description Whether the admin key is right. */
         KeyValidity: {
@@ -542,6 +800,160 @@ export interface components {
              * @description The status of the provider's answer; null when it gave no usable one.
              */
             status: number | null;
+        };
+        /** @description Figures of a part of the time. */
+        LogBucket: components["schemas"]["LogFigures"] & {
+            /**
+             * Format: date-time
+             * @description A multiple of `bucket_secs` since 1970; the first bucket may begin before `start_time`, but
+             *     counts no request from before it.
+             */
+            start: string;
+        };
+        /** @description Figures of some requests. */
+        LogFigures: {
+            /**
+             * Format: int64
+             * @description Those whose client left.
+             */
+            cancelled: number;
+            /**
+             * Format: int64
+             * @description Micro-dollars; null where no request has a price.
+             */
+            cost_microusd: number | null;
+            /**
+             * Format: int64
+             * @description Those with the outcome `failed`.
+             */
+            errors: number;
+            /** Format: int64 */
+            input_tokens: number;
+            /** Format: int64 */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Half of the requests took no longer. In buckets of an hour and more within 3.2 %.
+             */
+            p50_ms: number | null;
+            /**
+             * Format: int64
+             * @description 95 % of the requests took no longer.
+             */
+            p95_ms: number | null;
+            /** Format: int64 */
+            requests: number;
+            /** Format: int64 */
+            total_tokens: number;
+            /**
+             * Format: int64
+             * @description The same to the first byte.
+             */
+            ttft_p50_ms: number | null;
+            /**
+             * Format: int64
+             * @description The same to the first byte.
+             */
+            ttft_p95_ms: number | null;
+        };
+        /** @description Rows to delete. At most 1048576 bytes. */
+        LogIds: {
+            /** @description Ids that no row has are ignored. */
+            ids: number[];
+        };
+        /**
+         * @description Sums over requests. Maps are by name; what reached no provider, or named no model, has the
+         *     empty name.
+         */
+        LogStats: {
+            /**
+             * Format: double
+             * @description From begin to end, in milliseconds; null without requests.
+             */
+            avg_duration_ms: number | null;
+            /**
+             * Format: double
+             * @description To the first byte, in milliseconds; null where no request has one.
+             */
+            avg_ttft_ms: number | null;
+            /** @description Micro-dollars by credential, where a request has a price. */
+            cost_by_credential: {
+                [key: string]: number;
+            };
+            /** @description Micro-dollars by model, where a request has a price. */
+            cost_by_model: {
+                [key: string]: number;
+            };
+            /** @description Micro-dollars by provider, where a request has a price. */
+            cost_by_provider: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description `total_errors` as a part of `total_requests`, from 0 to 1.
+             */
+            error_rate: number;
+            /** @description Requests by model. */
+            requests_by_model: {
+                [key: string]: number;
+            };
+            /** @description Requests by provider. */
+            requests_by_provider: {
+                [key: string]: number;
+            };
+            /** @description Requests by status. */
+            requests_by_status: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Micro-dollars; null where no request has a price.
+             */
+            total_cost_microusd: number | null;
+            /**
+             * Format: int64
+             * @description How many of them have the outcome `failed`.
+             */
+            total_errors: number;
+            /**
+             * Format: int64
+             * @description Prompt tokens.
+             */
+            total_input_tokens: number;
+            /**
+             * Format: int64
+             * @description Answer tokens.
+             */
+            total_output_tokens: number;
+            /**
+             * Format: int64
+             * @description How many requests.
+             */
+            total_requests: number;
+        };
+        /** @description Figures of all replicas, from their request logs. */
+        MetricsSummary: {
+            /** Format: int64 */
+            bucket_secs: number;
+            /** @description Every bucket of the time, also empty ones. */
+            buckets: components["schemas"]["LogBucket"][];
+            /** @description Most requests first. */
+            credentials: components["schemas"]["NamedFigures"][];
+            /** @description Whether requests are logged. If not, there are no figures. */
+            enabled: boolean;
+            /** Format: date-time */
+            end_time: string;
+            /** @description Most requests first. */
+            models: components["schemas"]["NamedFigures"][];
+            /** @description Most requests first. */
+            providers: components["schemas"]["NamedFigures"][];
+            /** Format: date-time */
+            start_time: string;
+            totals: components["schemas"]["LogFigures"];
+        };
+        /** @description Figures by name; what reached no provider, or named no model, has the empty name. */
+        NamedFigures: components["schemas"]["LogFigures"] & {
+            name: string;
         };
         /** @description A new credential. At most 1048576 bytes. */
         NewCredential: {
@@ -643,6 +1055,31 @@ export interface components {
             total?: number;
             /** @description The number of pages. */
             total_pages?: number;
+        };
+        /** @description Where a page stands. */
+        Place: {
+            /** @description Goes on from here as the parameter `cursor`; null at the end. */
+            next_cursor: string | null;
+            /**
+             * Format: int64
+             * @description From 1; null when a cursor was given.
+             */
+            page: number | null;
+            /**
+             * Format: int64
+             * @description Rows on a page.
+             */
+            page_size: number;
+            /**
+             * Format: int64
+             * @description Rows of the whole list.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Pages of the whole list.
+             */
+            total_pages: number;
         };
         /** @description A provider. */
         Provider: {
@@ -871,6 +1308,134 @@ export interface components {
              * @description The version of the configuration in force there.
              */
             version: number;
+        };
+        /** @description A finished request with its headers and bodies. */
+        RequestLogDetail: components["schemas"]["RequestLogItem"] & {
+            /** @description The client's body. */
+            request_body: string | null;
+            /** @description The client's headers as JSON, keys and cookies masked. */
+            request_headers: string | null;
+            /** @description The body it got. */
+            response_body: string | null;
+        };
+        /** @description A finished request. */
+        RequestLogItem: {
+            /**
+             * Format: int32
+             * @description How many attempts were made.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Prompt tokens written to the provider's cache.
+             */
+            cache_write_tokens: number | null;
+            /**
+             * Format: int64
+             * @description Prompt tokens read from the provider's cache.
+             */
+            cached_tokens: number | null;
+            /** @description The client program. */
+            client: string;
+            /** @description The protocol the client spoke. */
+            client_protocol: string;
+            /**
+             * Format: int64
+             * @description The version of the configuration it was served with.
+             */
+            config_version: number;
+            /**
+             * Format: int64
+             * @description What it cost, in micro-dollars; null where the model has no prices.
+             */
+            cost_microusd: number | null;
+            /** @description Whose key it was. */
+            credential_name: string;
+            /** @description Fields that the provider's protocol has no place for. */
+            dropped_fields: string | null;
+            /** @description The path without query. */
+            endpoint: string;
+            /** @description What kind of failure it was. */
+            error_category: string | null;
+            /** @description The same in words. */
+            error_message: string | null;
+            /** @description Whether the counts are ours because the provider reported none. */
+            estimated: boolean;
+            /**
+             * Format: int64
+             * @description Spent in llm-proxy itself, in microseconds.
+             */
+            gateway_us: number | null;
+            /**
+             * Format: int64
+             * @description Grows with every row.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description Prompt tokens.
+             */
+            input_tokens: number | null;
+            /** @description Whether the client asked for a stream. */
+            is_streaming: boolean;
+            /** @description The model sent upstream. */
+            model_mapped: string | null;
+            /** @description The model the client named. */
+            model_requested: string | null;
+            /** @description `complete`, `failed` or `cancelled`. */
+            outcome: string;
+            /**
+             * Format: int64
+             * @description Answer tokens.
+             */
+            output_tokens: number | null;
+            /** @description The key of the provider of the last attempt. */
+            provider_name: string | null;
+            /** @description The protocol the provider spoke. */
+            provider_protocol: string | null;
+            /** @description Its type. */
+            provider_type: string | null;
+            /**
+             * Format: int64
+             * @description Answer tokens spent on reasoning.
+             */
+            reasoning_tokens: number | null;
+            /** @description Which replica served it. */
+            replica_id: string;
+            /** @description Our id of the request. */
+            request_id: string;
+            /**
+             * Format: int32
+             * @description The HTTP status the client got; 499 when it left.
+             */
+            status_code: number;
+            /**
+             * Format: date-time
+             * @description When the request was accepted, or an attempt failed.
+             */
+            timestamp: string;
+            /**
+             * Format: int64
+             * @description From the request's begin to its end, in milliseconds.
+             */
+            total_duration_ms: number;
+            /**
+             * Format: int64
+             * @description Both.
+             */
+            total_tokens: number | null;
+            /**
+             * Format: int64
+             * @description To the first byte of the answer, in milliseconds.
+             */
+            ttft_ms: number | null;
+            /** @description The provider's id of the request. */
+            upstream_request_id: string | null;
+        };
+        /** @description A page of the request logs. */
+        RequestLogPage: components["schemas"]["Place"] & {
+            /** @description Rows without headers and bodies. */
+            items: components["schemas"]["RequestLogItem"][];
         };
         /** @description Where to go back to. At most 1048576 bytes. */
         RollbackWish: {
@@ -2051,6 +2616,368 @@ export interface operations {
             };
         };
     };
+    list_error_logs: {
+        parameters: {
+            query?: {
+                /** @description Our id of the request */
+                request_id?: string;
+                /** @description The key of the provider */
+                provider_name?: string;
+                /** @description What kind of failure it was, such as provider_5xx */
+                error_category?: string;
+                /** @description Whose key it was */
+                credential_name?: string;
+                /** @description From here on */
+                start_time?: string;
+                /** @description Before this */
+                end_time?: string;
+                /** @description The column to sort by; rows without a value come last, equal ones in the order of their ids */
+                sort_by?: "timestamp" | "attempt" | "response_status_code" | "total_duration_ms";
+                /** @description The largest or the smallest first */
+                sort_order?: "desc" | "asc";
+                /** @description The page to show */
+                page?: number;
+                /** @description Rows on a page */
+                page_size?: number;
+                /** @description The next_cursor of the answer before, to go on from there with the same filters and order; instead of page, and as fast at the end of a long list as at its beginning */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page without headers and bodies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorLogPage"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    delete_error_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogIds"];
+            };
+        };
+        responses: {
+            /** @description How many there were of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedLogs"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body came too slowly: `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is too large: `validation_error` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is compressed: `validation_error` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    export_error_logs: {
+        parameters: {
+            query?: {
+                /** @description Our id of the request */
+                request_id?: string;
+                /** @description The key of the provider */
+                provider_name?: string;
+                /** @description What kind of failure it was, such as provider_5xx */
+                error_category?: string;
+                /** @description Whose key it was */
+                credential_name?: string;
+                /** @description From here on */
+                start_time?: string;
+                /** @description Before this */
+                end_time?: string;
+                /** @description The column to sort by; rows without a value come last, equal ones in the order of their ids */
+                sort_by?: "timestamp" | "attempt" | "response_status_code" | "total_duration_ms";
+                /** @description The largest or the smallest first */
+                sort_order?: "desc" | "asc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description CSV (RFC 4180) with the names of the columns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    get_error_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All columns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorLogDetail"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    delete_error_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
     explain: {
         parameters: {
             query?: never;
@@ -2129,6 +3056,536 @@ export interface operations {
             };
             /** @description A fault of llm-proxy: `internal_error` */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    list_request_logs: {
+        parameters: {
+            query?: {
+                /** @description Our id of the request */
+                request_id?: string;
+                /** @description The key of the provider of the last attempt */
+                provider_name?: string;
+                /** @description The model that the client named; its first 255 characters count */
+                model?: string;
+                /** @description Whose key it was */
+                credential_name?: string;
+                /** @description The client program */
+                client?: string;
+                /** @description The HTTP status that the client got */
+                status_code?: number;
+                /** @description How the request ended */
+                outcome?: "complete" | "failed" | "cancelled";
+                /** @description Whether the client asked for a stream */
+                is_streaming?: boolean;
+                /** @description Whether the tokens are estimated */
+                estimated?: boolean;
+                /** @description Only requests whose outcome is failed */
+                error_only?: boolean;
+                /** @description From here on */
+                start_time?: string;
+                /** @description Before this */
+                end_time?: string;
+                /** @description The column to sort by; rows without a value come last, equal ones in the order of their ids */
+                sort_by?: "timestamp" | "status_code" | "total_duration_ms" | "ttft_ms" | "input_tokens" | "output_tokens" | "total_tokens";
+                /** @description The largest or the smallest first */
+                sort_order?: "desc" | "asc";
+                /** @description The page to show */
+                page?: number;
+                /** @description Rows on a page */
+                page_size?: number;
+                /** @description The next_cursor of the answer before, to go on from there with the same filters and order; instead of page, and as fast at the end of a long list as at its beginning */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page without headers and bodies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestLogPage"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    delete_request_logs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogIds"];
+            };
+        };
+        responses: {
+            /** @description How many there were of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedLogs"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body came too slowly: `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is too large: `validation_error` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is compressed: `validation_error` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    export_request_logs: {
+        parameters: {
+            query?: {
+                /** @description Our id of the request */
+                request_id?: string;
+                /** @description The key of the provider of the last attempt */
+                provider_name?: string;
+                /** @description The model that the client named; its first 255 characters count */
+                model?: string;
+                /** @description Whose key it was */
+                credential_name?: string;
+                /** @description The client program */
+                client?: string;
+                /** @description The HTTP status that the client got */
+                status_code?: number;
+                /** @description How the request ended */
+                outcome?: "complete" | "failed" | "cancelled";
+                /** @description Whether the client asked for a stream */
+                is_streaming?: boolean;
+                /** @description Whether the tokens are estimated */
+                estimated?: boolean;
+                /** @description Only requests whose outcome is failed */
+                error_only?: boolean;
+                /** @description From here on */
+                start_time?: string;
+                /** @description Before this */
+                end_time?: string;
+                /** @description The column to sort by; rows without a value come last, equal ones in the order of their ids */
+                sort_by?: "timestamp" | "status_code" | "total_duration_ms" | "ttft_ms" | "input_tokens" | "output_tokens" | "total_tokens";
+                /** @description The largest or the smallest first */
+                sort_order?: "desc" | "asc";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description CSV (RFC 4180) with the names of the columns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    get_log_stats: {
+        parameters: {
+            query?: {
+                /** @description Our id of the request */
+                request_id?: string;
+                /** @description The key of the provider of the last attempt */
+                provider_name?: string;
+                /** @description The model that the client named; its first 255 characters count */
+                model?: string;
+                /** @description Whose key it was */
+                credential_name?: string;
+                /** @description The client program */
+                client?: string;
+                /** @description The HTTP status that the client got */
+                status_code?: number;
+                /** @description How the request ended */
+                outcome?: "complete" | "failed" | "cancelled";
+                /** @description Whether the client asked for a stream */
+                is_streaming?: boolean;
+                /** @description Whether the tokens are estimated */
+                estimated?: boolean;
+                /** @description Only requests whose outcome is failed */
+                error_only?: boolean;
+                /** @description From here on */
+                start_time?: string;
+                /** @description Before this */
+                end_time?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sums over all rows that the filters mean */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogStats"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    get_request_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All columns */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestLogDetail"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    delete_request_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    get_metrics_summary: {
+        parameters: {
+            query?: {
+                /** @description From here on; an hour before the end by default */
+                start_time?: string;
+                /** @description Before this; now by default */
+                end_time?: string;
+                /** @description The length of a bucket; by default the least that makes about 120 or fewer */
+                bucket_secs?: 10 | 60 | 300 | 3600 | 86400;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Figures of all replicas */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsSummary"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
