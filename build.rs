@@ -1,5 +1,4 @@
 //! Makes cargo notice when the admin page was built anew: it is embedded by `src/api/ui.rs`.
-#![expect(clippy::print_stdout, reason = "how a build script talks to cargo")]
 
 fn main() {
     // What does not exist counts as changed at every build. Where it cannot be made, it is not missed.

@@ -103,11 +103,6 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     })
 }
 
-fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
-    let (store, watch) = (Arc::clone(store), watch.clone());
-    supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
-}
-
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
     let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
     supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, &telemetry))
