@@ -1,7 +1,8 @@
 // Active checks of providers, a request a model so that results come one by one, and what was found.
 import { api, ok, type Provider } from './api/client';
 import { tell } from './api/error';
-import { kindOf, type Mapping } from './mapping';
+import { probedModels, type Mapping } from './mapping';
+import { pooled } from './pooled';
 
 export type Found = 'running' | 'healthy' | 'unhealthy' | 'disabled' | 'unknown';
 export interface ModelResult {
@@ -22,30 +23,12 @@ const NAME = 'llm-proxy.checks';
 const KEPT = 100;
 const AT_ONCE = 3;
 
-/** What the server asks for when no model is named: exact keys, else what patterns lead to. */
-export function probedModels(mapping: Mapping): string[] {
-	const entries = Object.entries(mapping);
-	const exact = entries.map(([key]) => key).filter((key) => kindOf(key) === 'exact');
-	const targets = entries.map(([, value]) => (typeof value === 'string' ? value : value.mapped_model));
-	const literal = targets.filter((target) => !/[*$]/.test(target));
-	return [...new Set(exact.length > 0 ? exact : literal)].sort();
-}
-
 function stored(): Run[] {
 	try {
 		return JSON.parse(localStorage.getItem(NAME) ?? '[]') as Run[];
 	} catch {
 		return [];
 	}
-}
-
-/** Runs `work` for each of `all`, so many at a time. */
-export async function pooled<T>(all: T[], atOnce: number, work: (one: T) => Promise<void>): Promise<void> {
-	const rest = [...all];
-	const one = async () => {
-		for (let next = rest.shift(); next !== undefined; next = rest.shift()) await work(next);
-	};
-	await Promise.all(Array.from({ length: atOnce }, one));
 }
 
 class Checks {

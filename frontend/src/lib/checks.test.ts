@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { pooled, probedModels } from './checks.svelte';
+import { probedModels } from './mapping';
+import { pooled } from './pooled';
 
 it('asks for exact names, else for what patterns lead to', () => {
 	expect(probedModels({ b: 'x', a: { mapped_model: 'y' }, 'c-*': 'z' })).toEqual(['a', 'b']);
