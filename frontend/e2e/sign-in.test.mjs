@@ -97,8 +97,9 @@ test('the page is compressed, its files are kept for ever, and only its own code
 	assert.equal(page.headers.get('cache-control'), 'no-cache');
 	const policy = page.headers.get('content-security-policy');
 	assert.ok(policy.includes("default-src 'self'") && !/unsafe-(inline|eval)/.test(policy), policy);
-	const script = /\/admin\/_app\/immutable\/[^"']+\.js/.exec(await page.text())[0];
-	const file = await fetch(ORIGIN + script, { headers: { 'accept-encoding': 'gzip, br' } });
-	assert.equal(file.headers.get('content-encoding'), 'br');
-	assert.equal(file.headers.get('cache-control'), 'public, max-age=31536000, immutable');
+	const scripts = (await page.text()).match(/\/admin\/_app\/immutable\/[^"']+\.js/g);
+	const files = await Promise.all(scripts.map((script) => fetch(ORIGIN + script, { headers: { 'accept-encoding': 'gzip, br' } })));
+	for (const file of files) assert.equal(file.headers.get('cache-control'), 'public, max-age=31536000, immutable');
+	// What compression makes no smaller stays as it is.
+	assert.ok(files.some((file) => file.headers.get('content-encoding') === 'br'));
 });
