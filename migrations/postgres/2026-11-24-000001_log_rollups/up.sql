@@ -47,6 +47,26 @@ CREATE TABLE log_days (
     PRIMARY KEY (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated)
 );
 
+-- The same per day and name, for sums over everything. Dimension 0 is all requests (name ''), 1 the provider, 2 the
+-- model, 3 the credential, 4 the status.
+CREATE TABLE log_names (
+    dimension SMALLINT NOT NULL,
+    start TIMESTAMPTZ NOT NULL,
+    name TEXT NOT NULL,
+    requests BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    cancelled BIGINT NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    cost_microusd BIGINT NOT NULL,
+    priced BIGINT NOT NULL,
+    duration_ms BIGINT NOT NULL,
+    ttft_ms BIGINT NOT NULL,
+    ttft_requests BIGINT NOT NULL,
+    PRIMARY KEY (dimension, start, name)
+);
+
 -- How many requests took how long. Dimension 0 is all requests (name '', one start per hour), 1 the provider, 2 the
 -- model, 3 the credential (one start per day); metric 0 is total_duration_ms, 1 ttft_ms. Bins are milliseconds up to
 -- 31; from there on every power of two has 16.
@@ -116,6 +136,41 @@ BEGIN
         ttft_ms = kept.ttft_ms + excluded.ttft_ms,
         ttft_requests = kept.ttft_requests + excluded.ttft_requests;
 
+    INSERT INTO log_names AS kept (dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+    SELECT dimension, date_trunc('day', timestamp, 'UTC'), name,
+        sign * SUM(1),
+        sign * SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END),
+        sign * SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END),
+        sign * SUM(COALESCE(input_tokens, 0)),
+        sign * SUM(COALESCE(output_tokens, 0)),
+        sign * SUM(COALESCE(total_tokens, 0)),
+        sign * SUM(COALESCE(cost_microusd, 0)),
+        sign * SUM(CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END),
+        sign * SUM(total_duration_ms),
+        sign * SUM(COALESCE(ttft_ms, 0)),
+        sign * SUM(CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END)
+    FROM changed_rows
+    CROSS JOIN LATERAL (VALUES
+        (0, ''),
+        (1, COALESCE(provider_name, '')),
+        (2, COALESCE(substr(model_requested, 1, 255), '')),
+        (3, credential_name),
+        (4, status_code::text)
+    ) AS names (dimension, name)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    ON CONFLICT (dimension, start, name) DO UPDATE SET
+        requests = kept.requests + excluded.requests,
+        failed = kept.failed + excluded.failed,
+        cancelled = kept.cancelled + excluded.cancelled,
+        input_tokens = kept.input_tokens + excluded.input_tokens,
+        output_tokens = kept.output_tokens + excluded.output_tokens,
+        total_tokens = kept.total_tokens + excluded.total_tokens,
+        cost_microusd = kept.cost_microusd + excluded.cost_microusd,
+        priced = kept.priced + excluded.priced,
+        duration_ms = kept.duration_ms + excluded.duration_ms,
+        ttft_ms = kept.ttft_ms + excluded.ttft_ms,
+        ttft_requests = kept.ttft_requests + excluded.ttft_requests;
+
     INSERT INTO log_histograms AS kept (dimension, start, name, metric, bin, requests)
     SELECT dimension, start, name, metric,
         CASE WHEN value < 0 THEN 0 WHEN value < 32 THEN value
@@ -159,6 +214,9 @@ BEGIN
         DELETE FROM log_days AS kept USING (
             SELECT DISTINCT date_trunc('day', timestamp, 'UTC') AS start FROM changed_rows
         ) AS changed WHERE kept.start = changed.start AND kept.requests = 0;
+        DELETE FROM log_names AS kept USING (
+            SELECT DISTINCT date_trunc('day', timestamp, 'UTC') AS start FROM changed_rows
+        ) AS changed WHERE kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_histograms AS kept USING (
             SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') AS start FROM changed_rows
         ) AS changed WHERE kept.dimension = 0 AND kept.start = changed.start AND kept.requests = 0;
@@ -172,7 +230,7 @@ $$;
 
 CREATE FUNCTION log_rollups_empty() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    TRUNCATE log_hours, log_days, log_histograms;
+    TRUNCATE log_hours, log_days, log_names, log_histograms;
     RETURN NULL;
 END
 $$;
@@ -237,6 +295,41 @@ ON CONFLICT (start, provider_name, model_requested, credential_name, client, sta
     output_tokens = kept.output_tokens + excluded.output_tokens,
     total_tokens = kept.total_tokens + excluded.total_tokens,
     cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+    cost_microusd = kept.cost_microusd + excluded.cost_microusd,
+    priced = kept.priced + excluded.priced,
+    duration_ms = kept.duration_ms + excluded.duration_ms,
+    ttft_ms = kept.ttft_ms + excluded.ttft_ms,
+    ttft_requests = kept.ttft_requests + excluded.ttft_requests;
+
+INSERT INTO log_names AS kept (dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+SELECT dimension, date_trunc('day', timestamp, 'UTC'), name,
+    SUM(1),
+    SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END),
+    SUM(COALESCE(input_tokens, 0)),
+    SUM(COALESCE(output_tokens, 0)),
+    SUM(COALESCE(total_tokens, 0)),
+    SUM(COALESCE(cost_microusd, 0)),
+    SUM(CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END),
+    SUM(total_duration_ms),
+    SUM(COALESCE(ttft_ms, 0)),
+    SUM(CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END)
+FROM request_logs
+CROSS JOIN LATERAL (VALUES
+    (0, ''),
+    (1, COALESCE(provider_name, '')),
+    (2, COALESCE(substr(model_requested, 1, 255), '')),
+    (3, credential_name),
+    (4, status_code::text)
+) AS names (dimension, name)
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+ON CONFLICT (dimension, start, name) DO UPDATE SET
+    requests = kept.requests + excluded.requests,
+    failed = kept.failed + excluded.failed,
+    cancelled = kept.cancelled + excluded.cancelled,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    output_tokens = kept.output_tokens + excluded.output_tokens,
+    total_tokens = kept.total_tokens + excluded.total_tokens,
     cost_microusd = kept.cost_microusd + excluded.cost_microusd,
     priced = kept.priced + excluded.priced,
     duration_ms = kept.duration_ms + excluded.duration_ms,

@@ -47,6 +47,26 @@ CREATE TABLE log_days (
     PRIMARY KEY (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated)
 ) STRICT, WITHOUT ROWID;
 
+-- The same per day and name, for sums over everything. Dimension 0 is all requests (name ''), 1 the provider, 2 the
+-- model, 3 the credential, 4 the status.
+CREATE TABLE log_names (
+    dimension INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    cost_microusd INTEGER NOT NULL,
+    priced INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    ttft_ms INTEGER NOT NULL,
+    ttft_requests INTEGER NOT NULL,
+    PRIMARY KEY (dimension, start, name)
+) STRICT, WITHOUT ROWID;
+
 -- How many requests took how long. Dimension 0 is all requests (name '', one start per hour), 1 the provider, 2 the
 -- model, 3 the credential (one start per day); metric 0 is total_duration_ms, 1 ttft_ms. Bins are milliseconds up to
 -- 31; from there on every power of two has 16.
@@ -123,6 +143,38 @@ BEGIN
         output_tokens = output_tokens + excluded.output_tokens,
         total_tokens = total_tokens + excluded.total_tokens,
         cached_tokens = cached_tokens + excluded.cached_tokens,
+        cost_microusd = cost_microusd + excluded.cost_microusd,
+        priced = priced + excluded.priced,
+        duration_ms = duration_ms + excluded.duration_ms,
+        ttft_ms = ttft_ms + excluded.ttft_ms,
+        ttft_requests = ttft_requests + excluded.ttft_requests;
+    INSERT INTO log_names (dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+    SELECT dimension, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, name,
+        1,
+        CASE WHEN NEW.outcome = 'failed' THEN 1 ELSE 0 END,
+        CASE WHEN NEW.outcome = 'cancelled' THEN 1 ELSE 0 END,
+        COALESCE(NEW.input_tokens, 0),
+        COALESCE(NEW.output_tokens, 0),
+        COALESCE(NEW.total_tokens, 0),
+        COALESCE(NEW.cost_microusd, 0),
+        CASE WHEN NEW.cost_microusd IS NULL THEN 0 ELSE 1 END,
+        NEW.total_duration_ms,
+        COALESCE(NEW.ttft_ms, 0),
+        CASE WHEN NEW.ttft_ms IS NULL THEN 0 ELSE 1 END
+    FROM (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(NEW.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(NEW.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, NEW.credential_name
+        UNION ALL SELECT 4, CAST(NEW.status_code AS TEXT)
+    ) WHERE true
+    ON CONFLICT DO UPDATE SET
+        requests = requests + excluded.requests,
+        failed = failed + excluded.failed,
+        cancelled = cancelled + excluded.cancelled,
+        input_tokens = input_tokens + excluded.input_tokens,
+        output_tokens = output_tokens + excluded.output_tokens,
+        total_tokens = total_tokens + excluded.total_tokens,
         cost_microusd = cost_microusd + excluded.cost_microusd,
         priced = priced + excluded.priced,
         duration_ms = duration_ms + excluded.duration_ms,
@@ -224,6 +276,32 @@ BEGIN
         AND is_streaming = OLD.is_streaming
         AND estimated = OLD.estimated
         AND requests = 0;
+    UPDATE log_names SET
+        requests = requests - 1,
+        failed = failed - CASE WHEN OLD.outcome = 'failed' THEN 1 ELSE 0 END,
+        cancelled = cancelled - CASE WHEN OLD.outcome = 'cancelled' THEN 1 ELSE 0 END,
+        input_tokens = input_tokens - COALESCE(OLD.input_tokens, 0),
+        output_tokens = output_tokens - COALESCE(OLD.output_tokens, 0),
+        total_tokens = total_tokens - COALESCE(OLD.total_tokens, 0),
+        cost_microusd = cost_microusd - COALESCE(OLD.cost_microusd, 0),
+        priced = priced - CASE WHEN OLD.cost_microusd IS NULL THEN 0 ELSE 1 END,
+        duration_ms = duration_ms - OLD.total_duration_ms,
+        ttft_ms = ttft_ms - COALESCE(OLD.ttft_ms, 0),
+        ttft_requests = ttft_requests - CASE WHEN OLD.ttft_ms IS NULL THEN 0 ELSE 1 END
+    WHERE start = OLD.timestamp - ((OLD.timestamp % 86400000) + 86400000) % 86400000 AND (dimension, name) IN (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(OLD.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(OLD.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, OLD.credential_name
+        UNION ALL SELECT 4, CAST(OLD.status_code AS TEXT)
+    );
+    DELETE FROM log_names WHERE requests = 0 AND start = OLD.timestamp - ((OLD.timestamp % 86400000) + 86400000) % 86400000 AND (dimension, name) IN (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(OLD.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(OLD.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, OLD.credential_name
+        UNION ALL SELECT 4, CAST(OLD.status_code AS TEXT)
+    );
     UPDATE log_histograms SET requests = requests - 1 WHERE (dimension, start, name, metric, bin) IN (
         SELECT dimension, start, name, metric, bin FROM (
         SELECT 0 AS dimension, OLD.timestamp - ((OLD.timestamp % 3600000) + 3600000) % 3600000 AS start, '' AS name
@@ -352,6 +430,32 @@ BEGIN
         AND is_streaming = OLD.is_streaming
         AND estimated = OLD.estimated
         AND requests = 0;
+    UPDATE log_names SET
+        requests = requests - 1,
+        failed = failed - CASE WHEN OLD.outcome = 'failed' THEN 1 ELSE 0 END,
+        cancelled = cancelled - CASE WHEN OLD.outcome = 'cancelled' THEN 1 ELSE 0 END,
+        input_tokens = input_tokens - COALESCE(OLD.input_tokens, 0),
+        output_tokens = output_tokens - COALESCE(OLD.output_tokens, 0),
+        total_tokens = total_tokens - COALESCE(OLD.total_tokens, 0),
+        cost_microusd = cost_microusd - COALESCE(OLD.cost_microusd, 0),
+        priced = priced - CASE WHEN OLD.cost_microusd IS NULL THEN 0 ELSE 1 END,
+        duration_ms = duration_ms - OLD.total_duration_ms,
+        ttft_ms = ttft_ms - COALESCE(OLD.ttft_ms, 0),
+        ttft_requests = ttft_requests - CASE WHEN OLD.ttft_ms IS NULL THEN 0 ELSE 1 END
+    WHERE start = OLD.timestamp - ((OLD.timestamp % 86400000) + 86400000) % 86400000 AND (dimension, name) IN (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(OLD.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(OLD.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, OLD.credential_name
+        UNION ALL SELECT 4, CAST(OLD.status_code AS TEXT)
+    );
+    DELETE FROM log_names WHERE requests = 0 AND start = OLD.timestamp - ((OLD.timestamp % 86400000) + 86400000) % 86400000 AND (dimension, name) IN (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(OLD.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(OLD.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, OLD.credential_name
+        UNION ALL SELECT 4, CAST(OLD.status_code AS TEXT)
+    );
     UPDATE log_histograms SET requests = requests - 1 WHERE (dimension, start, name, metric, bin) IN (
         SELECT dimension, start, name, metric, bin FROM (
         SELECT 0 AS dimension, OLD.timestamp - ((OLD.timestamp % 3600000) + 3600000) % 3600000 AS start, '' AS name
@@ -482,6 +586,38 @@ BEGIN
         duration_ms = duration_ms + excluded.duration_ms,
         ttft_ms = ttft_ms + excluded.ttft_ms,
         ttft_requests = ttft_requests + excluded.ttft_requests;
+    INSERT INTO log_names (dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+    SELECT dimension, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, name,
+        1,
+        CASE WHEN NEW.outcome = 'failed' THEN 1 ELSE 0 END,
+        CASE WHEN NEW.outcome = 'cancelled' THEN 1 ELSE 0 END,
+        COALESCE(NEW.input_tokens, 0),
+        COALESCE(NEW.output_tokens, 0),
+        COALESCE(NEW.total_tokens, 0),
+        COALESCE(NEW.cost_microusd, 0),
+        CASE WHEN NEW.cost_microusd IS NULL THEN 0 ELSE 1 END,
+        NEW.total_duration_ms,
+        COALESCE(NEW.ttft_ms, 0),
+        CASE WHEN NEW.ttft_ms IS NULL THEN 0 ELSE 1 END
+    FROM (
+        SELECT 0 AS dimension, '' AS name
+        UNION ALL SELECT 1, COALESCE(NEW.provider_name, '')
+        UNION ALL SELECT 2, COALESCE(substr(NEW.model_requested, 1, 255), '')
+        UNION ALL SELECT 3, NEW.credential_name
+        UNION ALL SELECT 4, CAST(NEW.status_code AS TEXT)
+    ) WHERE true
+    ON CONFLICT DO UPDATE SET
+        requests = requests + excluded.requests,
+        failed = failed + excluded.failed,
+        cancelled = cancelled + excluded.cancelled,
+        input_tokens = input_tokens + excluded.input_tokens,
+        output_tokens = output_tokens + excluded.output_tokens,
+        total_tokens = total_tokens + excluded.total_tokens,
+        cost_microusd = cost_microusd + excluded.cost_microusd,
+        priced = priced + excluded.priced,
+        duration_ms = duration_ms + excluded.duration_ms,
+        ttft_ms = ttft_ms + excluded.ttft_ms,
+        ttft_requests = ttft_requests + excluded.ttft_requests;
     INSERT INTO log_histograms (dimension, start, name, metric, bin, requests)
     SELECT dimension, start, name, metric, bin, 1 FROM (
         SELECT 0 AS dimension, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000 AS start, '' AS name
@@ -544,6 +680,27 @@ SELECT timestamp - ((timestamp % 86400000) + 86400000) % 86400000, COALESCE(prov
     SUM(COALESCE(ttft_ms, 0)),
     SUM(CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END)
 FROM request_logs GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+
+INSERT INTO log_names (dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+SELECT dimension, timestamp - ((timestamp % 86400000) + 86400000) % 86400000, name,
+    SUM(1),
+    SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END),
+    SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END),
+    SUM(COALESCE(input_tokens, 0)),
+    SUM(COALESCE(output_tokens, 0)),
+    SUM(COALESCE(total_tokens, 0)),
+    SUM(COALESCE(cost_microusd, 0)),
+    SUM(CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END),
+    SUM(total_duration_ms),
+    SUM(COALESCE(ttft_ms, 0)),
+    SUM(CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END)
+FROM (
+    SELECT 0 AS dimension, '' AS name, request_logs.* FROM request_logs
+    UNION ALL SELECT 1 AS dimension, COALESCE(provider_name, '') AS name, request_logs.* FROM request_logs
+    UNION ALL SELECT 2 AS dimension, COALESCE(substr(model_requested, 1, 255), '') AS name, request_logs.* FROM request_logs
+    UNION ALL SELECT 3 AS dimension, credential_name AS name, request_logs.* FROM request_logs
+    UNION ALL SELECT 4 AS dimension, CAST(status_code AS TEXT) AS name, request_logs.* FROM request_logs
+) GROUP BY 1, 2, 3;
 
 INSERT INTO log_histograms (dimension, start, name, metric, bin, requests)
 SELECT dimension, start, name, metric,

@@ -172,9 +172,14 @@ pub(in crate::store) fn summary(window: &SummaryWindow, bucket: BucketNumber) ->
 
 /// Reads how many requests `filter` means.
 pub(in crate::store) fn count(filter: &RequestFilter) -> Sql {
-    let mut sql = Sql::from("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS number FROM ");
-    push_source(&mut sql, filter, Longest::Day);
+    let mut sql = Sql::from("SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT) AS number FROM (SELECT requests FROM ");
+    let days = push_source(&mut sql, filter, Longest::Day);
     sql.push(" AS source");
+    if let Some((from, to)) = days {
+        sql.push(" UNION ALL SELECT requests FROM log_names WHERE dimension = 0");
+        sql.and_at("start >=", from).and_at("start <", to);
+    }
+    sql.push(") AS counted");
     sql
 }
 
@@ -196,16 +201,31 @@ fn sums(filter: &RequestFilter, longest: Longest, bucket: Option<&str>, dimensio
         sql.push(&format!(", SUM({value}) AS {column}"));
     }
     sql.push(&format!(" FROM (SELECT source.*, {} AS bucket FROM ", bucket.unwrap_or("0")));
-    push_source(&mut sql, filter, longest);
+    let days = push_source(&mut sql, filter, longest);
     sql.push(&format!(" AS source) AS numbered GROUP BY {keys})"));
     let totals: String =
         SUMMED.iter().map(|column| format!(", CAST(COALESCE(SUM({column}), 0) AS BIGINT) AS {column}")).collect();
+    sql.push(&format!(" SELECT dimension, name{totals} FROM ("));
     for (number, _, column) in DIMENSIONS.into_iter().filter(|(number, ..)| dimensions.contains(number)) {
-        let union = if number == 0 { " " } else { " UNION ALL " };
+        let union = if number == 0 { "" } else { " UNION ALL " };
         let group = if number == 0 { String::new() } else { format!(" GROUP BY {column}") };
         let head = format!("{union}SELECT CAST({number} AS BIGINT) AS dimension, CAST({column} AS TEXT) AS name");
         sql.push(&format!("{head}{totals} FROM grouped{group}"));
+        if let Some((from, to)) = days {
+            // What is not named is kept of all requests; a bucket is a day at least.
+            let (kept, name) = match bucket {
+                Some(bucket) if column == "bucket" => (0, bucket),
+                _ => (number, "name"),
+            };
+            let columns = SUMMED.join(", ");
+            sql.push(&format!(
+                " UNION ALL SELECT CAST({number} AS BIGINT), CAST({name} AS TEXT), {columns} FROM log_names \
+                 WHERE dimension = {kept}"
+            ));
+            sql.and_at("start >=", from).and_at("start <", to);
+        }
     }
+    sql.push(") AS parts GROUP BY dimension, name");
     sql
 }
 

@@ -33,9 +33,11 @@ const OF_ROW: &str = "timestamp AS start, COALESCE(provider_name, '') AS provide
 const OF_ROLLUP: &str = "start, provider_name, model_requested, credential_name, status_code, outcome, requests, \
     input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests";
 
-/// Appends a subquery of the requests that `filter` means: rows of sums.
-pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longest: Longest) {
-    let parts = Parts::of(filter, longest);
+/// Appends a subquery of the requests that `filter` means: rows of sums. Returns the whole days
+/// that it leaves out, which `log_names` has: sums of all requests, by each name alone.
+pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longest: Longest) -> Option<Window> {
+    let mut parts = Parts::of(filter, longest);
+    let named = if filter.is_of_time_only() { parts.days.pop() } else { None };
     sql.push("(");
     let mut is_first = true;
     for (windows, columns, table, time) in [
@@ -57,7 +59,11 @@ pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longe
             }
         }
     }
+    if is_first {
+        sql.push(&format!("SELECT {OF_ROLLUP} FROM log_hours WHERE FALSE"));
+    }
     sql.push(")");
+    named
 }
 
 /// What a window is made of.

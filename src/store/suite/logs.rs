@@ -87,6 +87,15 @@ pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_t
             assert_eq!(kept, counted, "{table}");
             assert_eq!(kept.is_empty(), rows == 0, "{table}");
         }
+        let sum = "SELECT CAST(dimension AS TEXT) || ' ' || CAST(SUM(requests) AS TEXT) || ' ' || \
+                   CAST(SUM(failed) AS TEXT) || ' ' || CAST(SUM(ttft_requests) AS TEXT) || ' ' || \
+                   CAST(SUM(cost_microusd) AS TEXT) AS value FROM log_names GROUP BY dimension ORDER BY 1";
+        let plain = "SELECT CAST(COUNT(*) AS TEXT) || ' ' || \
+                     CAST(SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END) AS TEXT) || ' ' || \
+                     CAST(COUNT(ttft_ms) AS TEXT) || ' ' || CAST(SUM(cost_microusd) AS TEXT) AS value FROM request_logs";
+        let all: Vec<String> = if rows == 0 { Vec::new() } else { database.texts(plain) };
+        let all: Vec<String> = all.iter().flat_map(|all| (0..5).map(move |n| format!("{n} {all}"))).collect();
+        assert_eq!(database.texts(sum), all);
         let sum = "SELECT CAST(dimension AS TEXT) || ' ' || CAST(metric AS TEXT) || ' ' || \
                    CAST(SUM(requests) AS TEXT) AS value FROM log_histograms GROUP BY dimension, metric ORDER BY 1";
         let timed = database.texts("SELECT CAST(COUNT(ttft_ms) AS TEXT) AS value FROM request_logs").remove(0);
