@@ -28,6 +28,10 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 /// How long the last counts of tokens may take: each is given up after 5 s.
 const COUNTED_WITHIN: Duration = Duration::from_secs(6);
 
+/// How long the ends of what was cut may take, and how often they are looked for.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+const TOLD_EVERY: Duration = Duration::from_millis(5);
+
 /// How long the last words of what is cut may take.
 const CUT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -154,9 +158,22 @@ impl Bound {
         }
         drained.run(drain).await;
         let ended = serving.await;
+        told(&handles).await;
         flush(&handles).await;
         arbiter.stop();
         ended.map_err(|error| run(&error))?.map_err(|error| run(&error))
+    }
+}
+
+/// Waits until what was cut has told its end, which it does where it ran.
+async fn told(handles: &Handles) {
+    let all_told = async {
+        while handles.telemetry.active() > 0.5 {
+            tokio::time::sleep(TOLD_EVERY).await;
+        }
+    };
+    if tokio::time::timeout(TOLD_WITHIN, all_told).await.is_err() {
+        log::warn!("some requests did not come to an end");
     }
 }
 

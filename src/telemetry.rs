@@ -5,6 +5,8 @@ pub mod protocols;
 pub mod providers;
 pub mod trace;
 
+use prometheus::core::Collector as _;
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder as _, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 pub use prometheus::{IntCounter, IntGauge};
 
@@ -133,6 +135,13 @@ impl Telemetry {
             feed_subscribers: declare.level("feed_subscribers", "Open connections to the config feed")?,
             registry,
         })
+    }
+
+    /// Requests that are being answered.
+    #[must_use]
+    pub fn active(&self) -> f64 {
+        let families = self.active_requests.collect();
+        families.iter().flat_map(MetricFamily::get_metric).map(|metric| metric.get_gauge().get_value()).sum()
     }
 
     /// All families in Prometheus' text format.

@@ -61,7 +61,8 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
     telemetry.config_version.set(first.version);
     report_all(&first);
-    let (metrics, logs) = (start_metrics(&store, settings, &telemetry), start_logs(&store, &watch));
+    let metrics = start_metrics(&store, settings, &telemetry);
+    let logs = start_logs(&store, &watch);
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
         sealer: Arc::clone(&sealer),
@@ -71,19 +72,17 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         replica_id: settings.replica_id.clone(),
         telemetry: telemetry.clone(),
     });
-    let config = {
-        let parts = ConfigParts {
-            store,
-            sealer: Arc::clone(&sealer),
-            followers,
-            snapshots,
-            keeper,
-            database: watch,
-            poll: settings.config_poll,
-            telemetry: telemetry.clone(),
-        };
-        supervise("ConfigActor", move || ConfigActor::new(parts.clone()))
+    let parts = ConfigParts {
+        store,
+        sealer: Arc::clone(&sealer),
+        followers,
+        snapshots,
+        keeper,
+        database: watch,
+        poll: settings.config_poll,
+        telemetry: telemetry.clone(),
     };
+    let config = supervise("ConfigActor", move || ConfigActor::new(parts.clone()));
     Ok(Handles {
         database,
         replicas: observers.replicas,
@@ -104,14 +103,14 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     })
 }
 
-fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
-    let (store, watch) = (Arc::clone(store), watch.clone());
-    supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
-}
-
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
     let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
     supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, &telemetry))
+}
+
+fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
+    let (store, watch) = (Arc::clone(store), watch.clone());
+    supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
 }
 
 fn start_pool(

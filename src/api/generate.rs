@@ -1,5 +1,6 @@
 //! Generation requests: from the socket to the proxy and back.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use super::extract::{self, text};
 use super::held::hold;
 use super::payload::{self, BodyError};
-use super::{Shared, reply};
+use super::{Exchange, Shared, reply};
 use crate::actors::rate_limiter::Decision;
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::proxy::{Call, Caller, Endpoint, Finish, Proxy, Stage, refusal, shutting_down, throttle};
@@ -88,7 +89,7 @@ pub(super) async fn answer(
         _ => proxy.serve(call, body, finish).await,
     };
     let response = match served {
-        Ok(answer) => reply::to_http(answer),
+        Ok(answer) => reply::to_http(answer, request.conn_data::<Rc<Exchange>>()),
         Err(unanswered) => reply::failure(endpoint, &unanswered.failure, unanswered.finish),
     };
     end(response, endpoint, decision)

@@ -43,6 +43,8 @@ pub(super) enum BodyError {
 struct Paced {
     /// Shared with the answer, see [`keep_pace`].
     body: Rc<RefCell<Payload>>,
+    /// Told of its end.
+    exchange: Option<Rc<Exchange>>,
     within: Option<Duration>,
     since: Instant,
     received: u64,
@@ -87,16 +89,19 @@ pub async fn keep_pace<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    let running = request.conn_data::<Rc<Exchange>>().map(Exchange::begin);
     let payload = request.take_payload();
-    if matches!(payload, Payload::None) {
+    let has_body = !matches!(payload, Payload::None);
+    let exchange = request.conn_data::<Rc<Exchange>>().cloned();
+    let running = exchange.as_ref().map(|exchange| exchange.begin(has_body));
+    if !has_body {
         let response = next.call(request).await?.map_into_boxed_body();
         return Ok(response.map_body(|_, answer| hold(answer, running)));
     }
     let body = Rc::new(RefCell::new(payload));
     // A GET has no body that is read; what a websocket's client sends has a pace of its own.
     let within = shared.settings.http.clients.body_timeout.filter(|_| request.method() != Method::GET);
-    let paced = Paced { body: Rc::clone(&body), within, since: Instant::now(), received: 0, timer: None };
+    let since = Instant::now();
+    let paced = Paced { body: Rc::clone(&body), exchange, within, since, received: 0, timer: None };
     request.set_payload(Payload::Stream { payload: Box::pin(paced) });
     let response = next.call(request).await?.map_into_boxed_body();
     // actix-web takes in the rest of a chunked body that was let go of, without a bound in time or
@@ -138,7 +143,12 @@ impl Stream for Paced {
             Poll::Pending if self.is_late(context) => {
                 return Poll::Ready(Some(Err(PayloadError::Io(io::ErrorKind::TimedOut.into()))));
             }
-            Poll::Ready(_) | Poll::Pending => {}
+            Poll::Ready(_) => {
+                if let Some(exchange) = &self.exchange {
+                    exchange.body_came();
+                }
+            }
+            Poll::Pending => {}
         }
         next
     }
@@ -174,7 +184,7 @@ mod tests {
         let payload: BoxedPayloadStream = Box::pin(bytes);
         let body = Rc::new(RefCell::new(Payload::Stream { payload }));
         let within = Some(Duration::from_millis(200));
-        let paced = Paced { body, within, since: Instant::now(), received: 0, timer: None };
+        let paced = Paced { body, exchange: None, within, since: Instant::now(), received: 0, timer: None };
         paced.all(|chunk| async move { chunk.is_ok() }).await
     }
 

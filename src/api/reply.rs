@@ -1,5 +1,8 @@
 //! Replies in the web framework's terms, and the errors that no handler makes.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
@@ -8,7 +11,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError as _, web};
 
 use super::admin::error::AdminError;
-use super::{Phase, Shared, cors, extract};
+use super::held::hold;
+use super::{Exchange, Phase, Shared, cors, extract};
 use crate::chat::{Failure, FailureKind, Operation, Protocol};
 use crate::codec::encode_error;
 use crate::proxy::{Endpoint, Finish, Reply, ReplyBody, failure_reply};
@@ -16,7 +20,7 @@ use crate::proxy::{Endpoint, Finish, Reply, ReplyBody, failure_reply};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A reply of the proxy.
-pub(super) fn to_http(reply: Reply) -> HttpResponse {
+pub(super) fn to_http(reply: Reply, exchange: Option<&Rc<Exchange>>) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut builder = HttpResponse::build(status);
     for (name, value) in reply.headers {
@@ -26,18 +30,37 @@ pub(super) fn to_http(reply: Reply) -> HttpResponse {
     }
     match reply.body {
         ReplyBody::Whole(body) => builder.content_type("application/json").body(body),
-        ReplyBody::Stream(stream) => builder
-            .content_type("text/event-stream; charset=utf-8")
-            .insert_header((CACHE_CONTROL, "no-cache"))
-            .insert_header(("x-accel-buffering", "no"))
-            .streaming(stream),
+        ReplyBody::Stream(stream) => {
+            let last = LastIfBroken { is_broken: stream.is_broken(), exchange: exchange.cloned() };
+            let response = builder
+                .content_type("text/event-stream; charset=utf-8")
+                .insert_header((CACHE_CONTROL, "no-cache"))
+                .insert_header(("x-accel-buffering", "no"))
+                .streaming(stream);
+            response.map_body(|_, body| hold(body, last))
+        }
+    }
+}
+
+/// Ends the connection with a stream that ends with a failure. Its head, which promised to keep the
+/// connection, is long gone then.
+struct LastIfBroken {
+    is_broken: Rc<Cell<bool>>,
+    exchange: Option<Rc<Exchange>>,
+}
+
+impl Drop for LastIfBroken {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.as_ref().filter(|_| self.is_broken.get()) {
+            exchange.end_with_answer();
+        }
     }
 }
 
 /// A failure in the client's protocol; ends the record of the request.
 pub(super) fn failure(endpoint: Endpoint, failure: &Failure, finish: Finish) -> HttpResponse {
     let encode = |failure: &Failure, id: &str| encode_error(endpoint.protocol, failure, id);
-    let mut response = to_http(failure_reply(failure, finish, encode));
+    let mut response = to_http(failure_reply(failure, finish, encode), None);
     match failure.kind {
         FailureKind::InvalidApiKey => set(&mut response, "www-authenticate", "Bearer"),
         FailureKind::ShuttingDown | FailureKind::RequestTimeout => close(&mut response),

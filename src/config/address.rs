@@ -30,8 +30,9 @@ pub struct AddressRule {
     allow_link_local: bool,
 }
 
-/// Metadata services outside the link-local ranges: Alibaba Cloud and Azure.
-const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+/// Metadata services outside the link-local ranges: Alibaba Cloud, Azure and Oracle Cloud.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 
 /// The best known one, in the link-local range.
 const METADATA_LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -128,13 +129,18 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match prefix {
         // `::` and `::1` have meanings of their own.
         [0, 0, 0, 0, 0, 0] if high == 0 && low <= 1 => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x0064, 0xff9b, 0, 0, 0, 0] => {
-            let [a, b] = high.to_be_bytes();
-            let [c, d] = low.to_be_bytes();
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
+        [0, 0, 0, 0, 0, 0 | 0xffff]
+        | [0, 0, 0, 0, 0xffff, 0]
+        | [0x0064, 0xff9b, 0, 0, 0, 0]
+        | [0x0064, 0xff9b, 1, ..] => Some(v4(high, low)),
+        [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,
     }
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 impl fmt::Display for AddressClass {

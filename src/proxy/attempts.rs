@@ -24,6 +24,7 @@ pub(super) struct Attempts {
     request: Rc<Request>,
     candidates: Vec<Candidate>,
     finish: Finish,
+    started: Instant,
     /// When all attempts together must have ended.
     deadline: Option<Instant>,
     /// Places of the candidates that had their turn.
@@ -49,6 +50,7 @@ impl Attempts {
             request: Rc::new(request),
             candidates,
             finish,
+            started: Instant::now(),
             deadline,
             tried: Vec::new(),
             made: 0,
@@ -96,6 +98,7 @@ impl Attempts {
             };
             let Poll::Ready(Sent { result, evidence }) = running.as_mut().poll(cx) else {
                 std::task::ready!(self.cut.as_mut().poll(cx));
+                self.finish.lap(Stage::Upstream);
                 return Poll::Ready(Err(shutting_down().into()));
             };
             self.running = None;
@@ -147,7 +150,7 @@ impl Attempts {
         self.finish.watch(Rc::clone(&progress));
         let attempt =
             Attempt::new(&self.proxy, &self.request, candidate, &progress).traced(self.finish.attempt_trace());
-        Box::pin(send(attempt, prepared, self.deadline))
+        Box::pin(send(attempt, prepared, self.started, self.deadline))
     }
 
     fn give_up(&mut self) -> Failed {

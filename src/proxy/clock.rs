@@ -39,6 +39,8 @@ pub(super) struct Clock {
     total: Option<Pin<Box<Sleep>>>,
     heard: Instant,
     said: Instant,
+    total_until: Option<Instant>,
+    reporter: Arc<Reporter>,
     /// The end of the process.
     cut: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -51,7 +53,7 @@ struct Silence {
 
 impl Clock {
     pub(super) fn new(limits: Limits, reporter: &Arc<Reporter>) -> Self {
-        let reporter = Arc::clone(reporter);
+        let (reporter, cutter) = (Arc::clone(reporter), Arc::clone(reporter));
         let now = Instant::now();
         Self {
             idle: limits.idle.map(Silence::new),
@@ -59,13 +61,22 @@ impl Clock {
             total: limits.total_until.map(|end| Box::pin(sleep_until(end))),
             heard: now,
             said: now,
-            cut: Box::pin(async move { reporter.cut().await }),
+            total_until: limits.total_until,
+            reporter,
+            cut: Box::pin(async move { cutter.cut().await }),
         }
     }
 
     /// The provider has sent something.
-    pub(super) fn heard(&mut self) {
+    ///
+    /// # Errors
+    /// When the stream must end: a provider that never pauses leaves no time for timers.
+    pub(super) fn heard(&mut self) -> Result<(), Failure> {
         self.heard = Instant::now();
+        if self.reporter.is_cut() {
+            return Err(shutting_down());
+        }
+        if self.total_until.is_some_and(|end| end <= self.heard) { Err(too_long()) } else { Ok(()) }
     }
 
     /// The client was sent something.
@@ -80,8 +91,7 @@ impl Clock {
         if let Some(total) = &mut self.total
             && total.as_mut().poll(cx).is_ready()
         {
-            let message = "the stream took longer than it may";
-            return Poll::Ready(Tick::Failed(Failure::new(FailureKind::StreamTotalTimeout, message)));
+            return Poll::Ready(Tick::Failed(too_long()));
         }
         if let Some(idle) = &mut self.idle
             && idle.poll(self.heard, cx).is_ready()
@@ -94,6 +104,10 @@ impl Clock {
             None => Poll::Pending,
         }
     }
+}
+
+fn too_long() -> Failure {
+    Failure::new(FailureKind::StreamTotalTimeout, "the stream took longer than it may")
 }
 
 impl Silence {

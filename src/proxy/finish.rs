@@ -17,7 +17,7 @@ use super::ending::Ending;
 use super::errors::ErrorRow;
 use super::facts::{Evidence, Facts, Running};
 use super::measure::Ended;
-use super::outcome::{CANCELLED, attempt_label, category, is_ours, outcome_of};
+use super::outcome::{CANCELLED, attempt_label, category, hide, is_ours, outcome_of, shutting_down};
 use super::progress::Progress;
 use super::record::Record;
 use super::reporter::Reporter;
@@ -264,13 +264,7 @@ impl Finish {
 
     /// The same failure without the provider's key, and anything like a key, in its words.
     pub(super) fn hide(&self, failure: &Failure) -> Failure {
-        let hidden = |text: &str| String::from_utf8_lossy(&self.mask(text.as_bytes())).into_owned();
-        Failure {
-            message: hidden(&failure.message),
-            param: failure.param.as_deref().map(hidden),
-            upstream_code: failure.upstream_code.as_deref().map(hidden),
-            ..failure.clone()
-        }
+        self.facts.provider.as_ref().map_or_else(|| failure.clone(), |provider| hide(failure, &provider.secret))
     }
 
     /// Ends the request with an answer of ours that took no provider.
@@ -370,6 +364,16 @@ impl Finish {
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        self.end(Ending::Cancelled);
+        if self.ended {
+            return;
+        }
+        // Nobody reads any more; but when the process ends, it was not the client who left.
+        if self.reporter.is_cut() {
+            let failure = shutting_down();
+            let has_begun = self.facts.first_content.is_some();
+            self.end(if has_begun { Ending::Broken(&failure) } else { Ending::Refused(&failure) });
+        } else {
+            self.end(Ending::Cancelled);
+        }
     }
 }

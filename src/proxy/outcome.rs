@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::actors::provider_pool::Outcome;
 use crate::chat::{Failure, FailureKind};
+use crate::config::Secret;
+use crate::upstream::mask;
 
 /// What the attempt proved about the provider.
 pub(super) fn outcome_of(failure: &Failure) -> Outcome {
@@ -43,6 +45,8 @@ pub(super) const fn attempt_label(failure: &Failure) -> &'static str {
 pub(super) fn may_fail_over(failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Upstream(status) => matches!(status, 401 | 403 | 408 | 429 | 500..),
+        // Its time counts from the request's begin, so it is over for everybody.
+        FailureKind::StreamTotalTimeout => false,
         kind => is_transport(kind),
     }
 }
@@ -65,6 +69,17 @@ const fn is_transport(kind: FailureKind) -> bool {
             | FailureKind::StreamIdleTimeout
             | FailureKind::StreamTotalTimeout
     )
+}
+
+/// The same failure without the provider's secret, and anything like a key, in its words.
+pub(super) fn hide(failure: &Failure, secret: &Secret) -> Failure {
+    let hidden = |text: &str| String::from_utf8_lossy(&mask(text.as_bytes(), secret)).into_owned();
+    Failure {
+        message: hidden(&failure.message),
+        param: failure.param.as_deref().map(hidden),
+        upstream_code: failure.upstream_code.as_deref().map(hidden),
+        ..failure.clone()
+    }
 }
 
 /// Whether it is an error of our own, and no attempt's.

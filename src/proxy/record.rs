@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::kv::Value;
+
 use super::capture::Capture;
 use super::count_usage::complete;
 use super::facts::Facts;
 use super::reporter::Reporter;
-use crate::actors::export::Wanted;
 use crate::actors::finished::{AttemptMade, Captured, Finished};
 use crate::actors::metrics::RecordFinished;
 use crate::actors::tell;
@@ -80,7 +81,7 @@ impl Record {
         if !self.is_logged {
             return;
         }
-        if handles.exporters.wants(&self.row.request_id) != Wanted::default() {
+        if handles.exporters.wants(&self.row.request_id).anything() {
             handles.exporters.tell(Finished {
                 captured: self.captured.take().unwrap_or_else(|| Captured::nothing(&self.row)),
                 row: (*self.row).clone(),
@@ -136,18 +137,33 @@ impl Record {
         if !log::log_enabled!(log::Level::Info) {
             return;
         }
-        let RequestLog { request_id, endpoint, outcome, attempts, .. } = &*self.row;
-        let credential = printable(&self.row.credential_name);
-        let asked = self.row.model_requested.as_deref().map_or_else(|| "none".to_owned(), printable);
-        let provider = self.provider();
-        log::info!(
-            request_id, endpoint, credential, model = asked, provider, attempts,
-            status = self.row.status_code, outcome,
-            ttft_ms = self.row.ttft_ms, duration_ms = self.row.total_duration_ms,
-            input_tokens = self.row.input_tokens, output_tokens = self.row.output_tokens,
-            cost_microusd = self.row.cost_microusd;
-            "request"
-        );
+        let row = &*self.row;
+        let credential = printable(&row.credential_name);
+        let model = row.model_requested.as_deref().map(printable);
+        let texts = [
+            ("request_id", Some(&row.request_id)),
+            ("endpoint", Some(&row.endpoint)),
+            ("credential", Some(&credential)),
+            ("model", model.as_ref()),
+            ("provider", row.provider_name.as_ref()),
+            ("outcome", Some(&row.outcome)),
+        ];
+        let numbers = [
+            ("status", Some(row.status_code.into())),
+            ("attempts", Some(row.attempts.into())),
+            ("ttft_ms", row.ttft_ms),
+            ("duration_ms", Some(row.total_duration_ms)),
+            ("input_tokens", row.input_tokens),
+            ("output_tokens", row.output_tokens),
+            ("cost_microusd", row.cost_microusd),
+        ];
+        // What is not known has no field, rather than one that says so in words.
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?.as_str()))));
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, Value::from(number?))));
+        let fields: Vec<(&str, Value<'_>)> = texts.chain(numbers).collect();
+        let mut line = log::Record::builder();
+        line.level(log::Level::Info).target(module_path!()).key_values(&fields);
+        log::logger().log(&line.args(format_args!("request")).build());
     }
 }
 

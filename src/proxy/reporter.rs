@@ -27,6 +27,12 @@ impl Reporter {
         self.bodies.is_some() || self.handles.exporters.wants(request_id).content
     }
 
+    /// Whether what still runs must end.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        *self.cut.borrow()
+    }
+
     /// Returns when what still runs must end.
     pub async fn cut(&self) {
         let mut cut = self.cut.clone();

@@ -12,6 +12,7 @@ use super::answer::{Answer, Failed, Headers, after};
 use super::clock::Limits;
 use super::count_usage::{Asked, Tally};
 use super::facts::Evidence;
+use super::outcome::hide;
 use super::pipe::Pipe;
 use super::prepare::{Prepared, Request, Translated};
 use super::progress::Progress;
@@ -47,7 +48,8 @@ pub(super) struct Sent {
 }
 
 /// Sends the prepared request and waits for the answer, for a stream to its first content.
-pub(super) async fn send(attempt: Attempt, prepared: Prepared, deadline: Option<Instant>) -> Sent {
+/// A stream may take so long from `started` in all.
+pub(super) async fn send(attempt: Attempt, prepared: Prepared, started: Instant, deadline: Option<Instant>) -> Sent {
     let (own, settings) = (&attempt.candidate.provider.params.timeouts, &attempt.proxy.settings.timeouts);
     let stream = attempt.request.peek.stream;
     let first = if stream {
@@ -55,7 +57,8 @@ pub(super) async fn send(attempt: Attempt, prepared: Prepared, deadline: Option<
     } else {
         own.request.filter(|time| !time.is_zero())
     };
-    let total_until = after(or_default(own.stream_total, settings.stream_total).filter(|_| stream));
+    let total = or_default(own.stream_total, settings.stream_total).filter(|_| stream);
+    let total_until = total.and_then(|total| started.checked_add(total));
     let deadline = deadline.into_iter().chain(after(first)).chain(total_until).min();
     let limits = Limits {
         idle: or_default(own.stream_idle, settings.stream_idle),
@@ -259,11 +262,9 @@ impl Attempt {
         Failed { failure, headers, body: fits.then_some(body) }
     }
 
-    /// The same failure without keys in its message.
-    fn hide(&self, mut failure: Failure) -> Failure {
-        let masked = mask(failure.message.as_bytes(), &self.candidate.provider.secret);
-        failure.message = String::from_utf8_lossy(&masked).into_owned();
-        failure
+    /// The same failure without keys in its words.
+    fn hide(&self, failure: Failure) -> Failure {
+        hide(&failure, &self.candidate.provider.secret)
     }
 }
 

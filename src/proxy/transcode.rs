@@ -1,7 +1,9 @@
 //! The one stream adapter: a provider's bytes in, the client's bytes out.
 
+use std::cell::Cell;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub struct Transcode {
     closed: bool,
     /// How much of what waits to go out the record knows of.
     told: usize,
+    /// Set when it ends with a failure.
+    is_broken: Rc<Cell<bool>>,
 }
 
 impl Transcode {
@@ -44,11 +48,24 @@ impl Transcode {
         finish.first_content();
         finish.usage(stream.usage);
         let clock = Clock::new(limits, &finish.reporter());
-        let mut transcode = Self { stream, finish, clock, lingering: None, closed: false, told: 0 };
+        let mut transcode =
+            Self { stream, finish, clock, lingering: None, closed: false, told: 0, is_broken: Rc::default() };
         // The piece that held the first content may hold more.
         let result = transcode.forward_frames();
         transcode.settle(result);
         transcode
+    }
+
+    /// The same, which sets `is_broken` when it ends with a failure.
+    pub(super) fn telling(mut self, is_broken: &Rc<Cell<bool>>) -> Self {
+        is_broken.set(self.is_broken.get());
+        self.is_broken = Rc::clone(is_broken);
+        self
+    }
+
+    /// Set when it ends with a failure.
+    pub(super) fn is_broken(&self) -> Rc<Cell<bool>> {
+        Rc::clone(&self.is_broken)
     }
 
     /// Ends the stream where it has failed or is complete.
@@ -147,6 +164,7 @@ impl Transcode {
 
     /// Ends the record of an answer that is not complete, with what was said of it.
     fn end_early(&mut self, ending: Ending<'_>) {
+        self.is_broken.set(true);
         if !self.finish.has_ended() {
             self.finish.uncounted(self.stream.pipe.tally());
             self.finish.end(ending);
@@ -195,10 +213,10 @@ impl Transcode {
             return Poll::Ready(());
         }
         let result = match Pin::new(&mut self.stream.body).poll_next(cx) {
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.clock.heard();
-                self.read(&bytes)
-            }
+            Poll::Ready(Some(Ok(bytes))) => match self.clock.heard() {
+                Ok(()) => self.read(&bytes),
+                over => over,
+            },
             Poll::Ready(Some(Err(error))) => Err(broken(&error)),
             Poll::Ready(None) => self.end_of_upstream(),
             Poll::Pending => match std::task::ready!(self.clock.poll(cx)) {
@@ -216,7 +234,10 @@ impl Transcode {
 
 impl Drop for Transcode {
     fn drop(&mut self) {
-        self.end_early(Ending::Cancelled);
+        if !self.finish.has_ended() {
+            // The record tells by itself why it ends now.
+            self.finish.uncounted(self.stream.pipe.tally());
+        }
     }
 }
 

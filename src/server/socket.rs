@@ -4,12 +4,13 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::api::Exchange;
@@ -24,6 +25,15 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// So often without an answer, and the connection is gone.
 const KEEPALIVE_TRIES: u32 = 4;
 
+/// How much of the next requests is taken in while an answer is under way: behind it the end of the
+/// connection could not be seen. Nobody pipelines so much but to do harm.
+const MOST_AHEAD: usize = 64 * 1024;
+
+/// What actix-web gets at a time between requests. It would else fill its buffer with whatever
+/// follows a request before it looks at the request, and turn in circles as long as the buffer
+/// stays full; or answer all of it to a client that reads nothing.
+const PORTION: usize = 4 * 1024;
+
 /// actix-web refuses heads of more bytes; what comes beyond is the rest of a refused body.
 const LARGEST_HEAD: usize = 128 * 1024;
 
@@ -33,6 +43,12 @@ pub(super) struct Socket {
     exchange: Rc<Exchange>,
     header_timeout: Option<Duration>,
     head: Head,
+    /// What has come of the next requests while an answer was under way.
+    ahead: BytesMut,
+    /// What actix-web has got since it last had to wait.
+    portion: usize,
+    /// Whether the client takes no more of its answers for now.
+    is_blocked: bool,
 }
 
 /// What has come of the next head.
@@ -53,11 +69,54 @@ impl Socket {
             // The client may be gone already.
             log::debug!(error:%; "a connection keeps the options of the system");
         }
-        Self { stream, exchange, header_timeout: settings.header_timeout, head: Head::None }
+        Self {
+            stream,
+            exchange,
+            header_timeout: settings.header_timeout,
+            head: Head::None,
+            ahead: BytesMut::new(),
+            portion: 0,
+            is_blocked: false,
+        }
     }
 
     pub(super) const fn exchange(&self) -> &Rc<Exchange> {
         &self.exchange
+    }
+
+    /// Takes in what comes while an answer is under way, to see whether the client leaves.
+    fn read_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.exchange.wake_when_idle(context);
+        loop {
+            let mut space = [0; 2048];
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.ahead.extend_from_slice(buffer.filled());
+            if self.ahead.len() > MOST_AHEAD {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+    }
+
+    /// What actix-web gets: first what came early.
+    fn deliver(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Of a body more at a time, since it goes on to whoever reads it.
+        let portion = if self.exchange.is_busy() { MOST_AHEAD } else { PORTION };
+        if self.portion >= portion {
+            self.portion = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let most = buffer.remaining().min(portion - self.portion);
+        if !self.ahead.is_empty() {
+            buffer.put_slice(&self.ahead.split_to(most.min(self.ahead.len())));
+            return Poll::Ready(Ok(()));
+        }
+        let mut part = (&mut self.stream).take(u64::try_from(most).unwrap_or(u64::MAX));
+        Pin::new(&mut part).poll_read(context, buffer)
     }
 
     /// Takes note of `read` bytes.
@@ -105,9 +164,18 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.exchange.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.exchange.is_answering() || (self.is_blocked && !self.exchange.is_busy()) {
+            self.note(0);
+            return self.read_ahead(context);
+        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.note(buffer.filled().len() - before);
+        let read = self.deliver(context, buffer);
+        let filled = buffer.filled().len() - before;
+        self.portion = if read.is_ready() { self.portion + filled } else { 0 };
+        self.note(filled);
         // To actix-web it looks as if the client had closed, so it does, too.
         if read.is_pending() && self.is_late(context) { Poll::Ready(Ok(())) } else { read }
     }
@@ -115,7 +183,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.is_blocked = written.is_pending();
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -131,7 +201,9 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.is_blocked = written.is_pending();
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

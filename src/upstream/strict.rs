@@ -1,4 +1,4 @@
-//! A connection with three corrections of what awc makes of HTTP/1.1.
+//! A connection with four corrections of what awc makes of HTTP/1.1.
 //!
 //! - awc ends a body without an error when the connection closes in the middle of it, so a cut
 //!   answer would look whole. Here the end of a connection is an error of its own; awc passes it
@@ -7,6 +7,10 @@
 //!   9112, 6.3), unless it is HTTP/1.0. Such an answer is read as one of HTTP/1.0, which is what
 //!   the rule comes from.
 //! - awc adds a `date` to every request. Ours carry only the headers that we promise.
+//! - awc writes a request to its end before it reads, and a provider may answer before that: a
+//!   body over its limit, a key that it does not know (RFC 9112, 9.5). Where writing stops, the
+//!   answer is looked for; once it has begun to come, the rest of the request is not sent, and the
+//!   connection not used again.
 
 use std::io;
 use std::pin::Pin;
@@ -14,6 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
+use bytes::BytesMut;
 use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -34,11 +39,38 @@ pub(super) struct StrictStream {
     in_request_head: bool,
     /// The next bytes to read begin the head of an answer.
     before_answer: bool,
+    /// What came of an answer before its request was written.
+    early: Option<BytesMut>,
 }
 
 impl StrictStream {
     pub(super) const fn new(wire: Wire) -> Self {
-        Self { wire, in_request_head: true, before_answer: true }
+        Self { wire, in_request_head: true, before_answer: true, early: None }
+    }
+
+    /// Looks for an answer where the request cannot be written on: `stopped` is why.
+    fn answer_instead(&mut self, cx: &mut Context<'_>, stopped: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let mut space = [0; 2048];
+        let mut buf = ReadBuf::new(&mut space);
+        match Pin::new(&mut self.wire).poll_read(cx, &mut buf) {
+            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                self.early = Some(BytesMut::from(buf.filled()));
+                Poll::Ready(Ok(0))
+            }
+            _ => stopped,
+        }
+    }
+
+    /// Writes what the wire takes, or finds that the provider has answered already.
+    fn write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.wire).poll_write(cx, buf) {
+            Poll::Ready(Ok(written)) => Poll::Ready(Ok(written)),
+            stopped => match ready!(self.answer_instead(cx, stopped)) {
+                // The rest is as good as written.
+                Ok(0) => Poll::Ready(Ok(buf.len())),
+                other => Poll::Ready(other),
+            },
+        }
     }
 
     /// The connection below.
@@ -52,6 +84,20 @@ impl StrictStream {
 
 impl AsyncRead for StrictStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(early) = &mut this.early {
+            // So little room has awc's question whether a connection can be used again.
+            if buf.remaining() <= 2 {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            if !early.is_empty() {
+                if std::mem::replace(&mut this.before_answer, false) {
+                    correct_version(early);
+                }
+                buf.put_slice(&early.split_to(buf.remaining().min(early.len())));
+                return Poll::Ready(Ok(()));
+            }
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
         if buf.filled().len() == before && buf.remaining() > 0 {
@@ -69,11 +115,14 @@ impl AsyncRead for StrictStream {
 
 impl AsyncWrite for StrictStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.early.is_some() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         self.before_answer = true;
         let date = if self.in_request_head { date_header(buf) } else { None };
         let Some((start, end)) = date else {
             self.in_request_head = false;
-            return Pin::new(&mut self.wire).poll_write(cx, buf);
+            return self.write(cx, buf);
         };
         let [head, rest] = [buf.get(..start).unwrap_or_default(), buf.get(end..).unwrap_or_default()];
         let written = ready!(
@@ -87,7 +136,8 @@ impl AsyncWrite for StrictStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
+        // What is left to send nobody reads.
+        if self.early.is_some() { Poll::Ready(Ok(())) } else { Pin::new(&mut self.wire).poll_flush(cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

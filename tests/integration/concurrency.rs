@@ -302,7 +302,7 @@ fn detailed_health_tells_what_attempts_showed() {
 
     for (content, status, category, words) in [
         ("fail", json!(500), "provider_5xx", "*** is tired"),
-        ("break", Value::Null, "connect_error", "main"),
+        ("break", Value::Null, "network_error", "main"),
         ("limit", json!(429), "provider_429", ""),
     ] {
         say(content);

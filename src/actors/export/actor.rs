@@ -59,8 +59,11 @@ pub(super) struct ExportActor<S> {
     waiting: VecDeque<Encoded>,
     waiting_events: usize,
     is_sending: bool,
-    /// Whether what waits has waited long enough.
-    is_due: bool,
+    /// How many of the events have waited long enough.
+    due: usize,
+    /// How many requests a batch may have: half of those of a batch that was too large for the
+    /// service, or for a proxy before it, and one more for each batch that was not.
+    most_requests: usize,
     /// The end of a pause after a failure.
     pause: Option<SpawnHandle>,
     /// Batches that failed, one after the other.
@@ -84,7 +87,8 @@ impl<S: Sink> ExportActor<S> {
             waiting: VecDeque::new(),
             waiting_events: 0,
             is_sending: false,
-            is_due: false,
+            due: 0,
+            most_requests: usize::MAX,
             pause: None,
             failures: 0,
             has_complained: false,
@@ -97,7 +101,7 @@ impl<S: Sink> ExportActor<S> {
         self.encode(context);
         self.send(context);
         if self.unread.is_empty() && !self.is_encoding && self.waiting.is_empty() && !self.is_sending {
-            self.is_due = false;
+            self.due = 0;
             for flush in self.flushes.drain(..) {
                 // Whoever waited may have given up.
                 let _ = flush.send(());
@@ -128,7 +132,7 @@ impl<S: Sink> ExportActor<S> {
     }
 
     fn send(&mut self, context: &mut Context<Self>) {
-        let is_time = self.is_due || !self.flushes.is_empty() || self.waiting_events >= self.sink.target().batch;
+        let is_time = self.due > 0 || !self.flushes.is_empty() || self.waiting_events >= self.sink.target().batch;
         if self.is_sending || self.pause.is_some() || self.waiting.is_empty() || !is_time {
             return;
         }
@@ -140,8 +144,9 @@ impl<S: Sink> ExportActor<S> {
             let bytes = body.len();
             let (status, verdict) = sink.target().post(&*sink, &client, body).await;
             if sink.target().debug {
-                let events = batch.iter().map(|encoded| encoded.events.len()).sum::<usize>();
-                log::info!(exporter = S::NAME, events, bytes, status:?, verdict:?; "sent a batch");
+                let events = count(&batch);
+                let status = status.unwrap_or_default();
+                log::info!(exporter = S::NAME, events, bytes, status, verdict:?; "sent a batch");
             }
             (batch, verdict)
         };
@@ -157,7 +162,9 @@ impl<S: Sink> ExportActor<S> {
         let target = self.sink.target();
         let (mut batch, mut events, mut bytes) = (Vec::new(), 0, 0);
         while let Some(next) = self.waiting.pop_front() {
-            let fits = events + next.events.len() <= target.batch && bytes + next.bytes <= target.batch_bytes;
+            let fits = events + next.events.len() <= target.batch
+                && bytes + next.bytes <= target.batch_bytes
+                && batch.len() < self.most_requests;
             if !fits && !batch.is_empty() {
                 self.waiting.push_front(next);
                 break;
@@ -171,43 +178,59 @@ impl<S: Sink> ExportActor<S> {
     }
 
     fn settle(&mut self, batch: Vec<Encoded>, verdict: Verdict, context: &mut Context<Self>) {
-        let events = batch.iter().map(|encoded| encoded.events.len()).sum::<usize>();
+        let events = count(&batch);
         match verdict {
             Verdict::Taken(refused) => {
                 batch.into_iter().for_each(|encoded| encoded.ticket.sent());
+                self.due = self.due.saturating_sub(events);
                 self.failures = 0;
-                match refused {
-                    Some((refused, reason)) => {
-                        self.room.count_dropped(refused.min(events));
-                        self.complain(refused, &reason, "events were refused and are lost");
-                    }
-                    None if self.has_complained => {
-                        self.has_complained = false;
-                        log::info!(exporter = S::NAME; "events are taken again");
-                    }
-                    None => {}
-                }
+                self.most_requests = self.most_requests.saturating_add(1);
+                self.note_taken(refused, events);
             }
             Verdict::Later(reason, wish) => {
-                for encoded in batch.into_iter().rev() {
-                    self.waiting_events += encoded.events.len();
-                    self.waiting.push_front(encoded);
-                }
+                self.put_back(batch);
                 self.failures = self.failures.saturating_add(1);
                 self.complain(events, &reason, "events wait, for they cannot be sent");
                 let pause = pause(self.failures, wish);
                 self.pause = Some(context.run_later(pause, |actor, context| {
                     actor.pause = None;
-                    actor.is_due = true;
+                    actor.due = actor.room.queued();
                     actor.step(context);
                 }));
             }
-            Verdict::Refused(reason) => {
-                // Dropped with their tickets, which counts them.
-                drop(batch);
-                self.failures = 0;
-                self.complain(events, &reason, "events were refused and are lost");
+            Verdict::TooLarge if batch.len() > 1 => {
+                self.most_requests = batch.len() / 2;
+                self.due = self.due.max(events);
+                self.put_back(batch);
             }
+            Verdict::TooLarge => self.lose(batch, "status 413"),
+            Verdict::Refused(reason) => self.lose(batch, &reason),
+        }
+    }
+
+    fn note_taken(&mut self, refused: Option<(usize, String)>, events: usize) {
+        if let Some((refused, reason)) = refused {
+            self.room.count_dropped(refused.min(events));
+            self.complain(refused, &reason, "events were refused and are lost");
+        } else if std::mem::take(&mut self.has_complained) {
+            log::info!(exporter = S::NAME; "events are taken again");
+        }
+    }
+
+    /// Gives up a batch; its tickets count its events.
+    fn lose(&mut self, batch: Vec<Encoded>, reason: &str) {
+        let events = count(&batch);
+        drop(batch);
+        self.due = self.due.saturating_sub(events);
+        self.failures = 0;
+        self.complain(events, reason, "events were refused and are lost");
+    }
+
+    /// A batch that is to be sent again.
+    fn put_back(&mut self, batch: Vec<Encoded>) {
+        for encoded in batch.into_iter().rev() {
+            self.waiting_events += encoded.events.len();
+            self.waiting.push_front(encoded);
         }
     }
 
@@ -217,6 +240,11 @@ impl<S: Sink> ExportActor<S> {
             log::warn!(exporter = S::NAME, events, reason; "{what}");
         }
     }
+}
+
+/// How many events a batch has.
+fn count(batch: &[Encoded]) -> usize {
+    batch.iter().map(|encoded| encoded.events.len()).sum()
 }
 
 /// The events of a request. One that cannot be written is dropped, which counts it.
@@ -240,7 +268,7 @@ impl<S: Sink> Actor for ExportActor<S> {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(self.sink.target().interval, |actor, context| {
-            actor.is_due = true;
+            actor.due = actor.room.queued();
             actor.step(context);
         });
     }

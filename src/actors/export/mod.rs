@@ -60,6 +60,16 @@ struct Exporter<S: Sink> {
     address: Supervised<ExportActor<S>>,
 }
 
+// === impl Wanted ===
+
+impl Wanted {
+    /// Whether the end of the request shall be told at all.
+    #[must_use]
+    pub const fn anything(self) -> bool {
+        self.content || self.span
+    }
+}
+
 // === impl Exporters ===
 
 impl Exporters {

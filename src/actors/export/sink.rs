@@ -59,6 +59,8 @@ pub(super) enum Verdict {
     Taken(Option<(usize, String)>),
     /// It may go better later, if the service knows when.
     Later(String, Option<Duration>),
+    /// The service takes no batch of this size.
+    TooLarge,
     /// The service will never take it.
     Refused(String),
 }
@@ -103,6 +105,7 @@ impl Target {
             // The batch was taken; only what was said of it is lost.
             (200..300, Err(_)) => Verdict::Taken(None),
             (408 | 429 | 500.., _) => Verdict::Later(format!("status {status}"), retry_after),
+            (413, _) => Verdict::TooLarge,
             // What it says is not repeated: it may quote what was sent.
             _ => Verdict::Refused(format!("status {status}")),
         };

@@ -70,7 +70,7 @@ impl AdminError {
     }
 
     /// 405: the path exists; `allow` lists its methods.
-    pub(super) fn wrong_method(allow: &'static str) -> Self {
+    pub(in crate::api) fn wrong_method(allow: &'static str) -> Self {
         let error = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "validation_error",

@@ -10,6 +10,7 @@ use super::wire::{OWN_CODE, OWN_TYPE, Protocol};
 enum Failure {
     /// No answer begins.
     Connect,
+    Reset,
     /// A whole answer that cannot be used.
     Invalid,
     /// A stream that cannot be used, or used further.
@@ -78,7 +79,8 @@ fn what_it_is(fault: Fault, mode: Mode) -> (Failure, When) {
     let is_streamed = mode == Mode::Streamed;
     let unusable = if is_streamed { Failure::Stream } else { Failure::Invalid };
     let first = match fault {
-        Fault::Refused | Fault::ResetBeforeHead => Failure::Connect,
+        Fault::Refused => Failure::Connect,
+        Fault::ResetBeforeHead => Failure::Reset,
         Fault::Status(status) => Failure::Status(status),
         Fault::HangBeforeHead | Fault::HangInBody | Fault::DripInBody if is_streamed => Failure::FirstTokenTimeout,
         Fault::HangBeforeHead | Fault::HangInBody | Fault::DripInBody => Failure::Timeout,
@@ -149,7 +151,7 @@ impl Failure {
     fn told(self) -> Told {
         let told = |status, openai, code, anthropic| Told { status, openai, code: Some(code), anthropic };
         match self {
-            Self::Connect => told(502, "server_error", "upstream_connect_error", "api_error"),
+            Self::Connect | Self::Reset => told(502, "server_error", "upstream_connect_error", "api_error"),
             Self::Invalid | Self::ErrorAnswer => told(502, "server_error", "upstream_invalid_response", "api_error"),
             Self::Stream | Self::ErrorEvent => told(502, "server_error", "upstream_stream_error", "api_error"),
             Self::Timeout => told(504, "timeout_error", "upstream_timeout", "timeout_error"),
@@ -241,7 +243,7 @@ impl Failure {
     /// As the metrics of attempts call it.
     const fn label(self) -> &'static str {
         match self {
-            Self::Connect => "connect",
+            Self::Connect | Self::Reset => "connect",
             Self::Invalid | Self::ErrorAnswer => "invalid_response",
             Self::Stream | Self::ErrorEvent => "stream_error",
             Self::Timeout | Self::IdleTimeout | Self::TotalTimeout => "timeout",
@@ -258,6 +260,7 @@ impl Failure {
     const fn category(self) -> &'static str {
         match self {
             Self::Connect => "connect_error",
+            Self::Reset => "network_error",
             Self::Invalid | Self::ErrorAnswer => "invalid_response",
             Self::Stream | Self::ErrorEvent => "stream_error",
             Self::Timeout | Self::IdleTimeout | Self::TotalTimeout => "timeout",

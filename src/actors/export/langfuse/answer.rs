@@ -172,7 +172,11 @@ fn unread(body: &Bytes) -> Said {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
+    use crate::chat::{BlockKind, ClientSide, Delta, Failure, FailureKind};
+    use crate::codec::Exchange;
 
     fn said(protocol: Protocol, operation: Operation, response: &str) -> Said {
         read(&Captured {
@@ -254,6 +258,63 @@ mod tests {
         };
         let completions = said(Protocol::OpenAiChat, Operation::Completions, &(text("Hel") + &text("lo")));
         assert_eq!(completions, found(Some("Hello"), None));
+    }
+
+    /// A thought, some words and a call, as they come from any provider.
+    fn events() -> Vec<ChatEvent> {
+        let block = |index, kind, delta| {
+            let delta = ChatEvent::Delta { index, delta };
+            [ChatEvent::BlockStarted { index, kind }, delta, ChatEvent::BlockEnded { index }]
+        };
+        let call = BlockKind::ToolCall { id: "t".to_owned(), name: "f".to_owned(), custom: false };
+        let blocks = [
+            block(0, BlockKind::Reasoning, Delta::Text("Hm".to_owned())),
+            block(1, BlockKind::Text, Delta::Text("Hello".to_owned())),
+            block(2, call, Delta::Arguments("{}".to_owned())),
+        ];
+        let reason = FinishReason::Length;
+        let end = ChatEvent::Finished { reason, usage: None, service_tier: None };
+        [ChatEvent::Started { id: None, usage: None }]
+            .into_iter()
+            .chain(blocks.into_iter().flatten())
+            .chain([end])
+            .collect()
+    }
+
+    #[test]
+    fn what_we_write_for_clients_is_read_in_every_protocol_whole_or_streamed() {
+        use Operation::{Completions, Generate};
+        use Protocol::{Anthropic, OpenAiChat, OpenAiResponses};
+        let exchange = Exchange {
+            model: "m".to_owned(),
+            provider: "p".into(),
+            request_id: "r".to_owned(),
+            created: 7,
+            include_usage: true,
+            client: ClientSide::default(),
+        };
+        for (protocol, operation) in
+            [(OpenAiChat, Generate), (Anthropic, Generate), (OpenAiResponses, Generate), (OpenAiChat, Completions)]
+        {
+            let client = codec::client(protocol, operation).unwrap();
+            let whole = client.encode_response(&fold(events()).unwrap(), &exchange);
+            let mut encoder = client.stream_encoder(&exchange);
+            let mut stream = BytesMut::new();
+            events().iter().for_each(|event| encoder.encode(event, &mut stream));
+            for body in [&whole[..], &stream[..]] {
+                let body = std::str::from_utf8(body).unwrap();
+                assert_eq!(said(protocol, operation, body), found(Some("Hello"), Some("length")), "{body}");
+            }
+            // Left, or broken, in the middle of its words.
+            let mut encoder = client.stream_encoder(&exchange);
+            let mut stream = BytesMut::new();
+            events().iter().take(6).for_each(|event| encoder.encode(event, &mut stream));
+            let left = String::from_utf8(stream.to_vec()).unwrap();
+            assert_eq!(said(protocol, operation, &left), found(Some("Hello"), None), "{left}");
+            encoder.fail(&Failure::new(FailureKind::UpstreamStream, "it broke"), &mut stream);
+            let broken = String::from_utf8(stream.to_vec()).unwrap();
+            assert_eq!(said(protocol, operation, &broken), found(Some("Hello"), None), "{broken}");
+        }
     }
 
     #[test]
