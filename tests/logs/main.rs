@@ -31,8 +31,11 @@ macro_rules! told {
 const DAYS: i64 = 30;
 const RUNS: usize = 9;
 
+/// The size of a test is no setting of the product.
+#[expect(clippy::disallowed_methods, reason = "`settings` reads what the product is told")]
 fn size() -> i64 {
-    std::env::var("LOGS_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(6000)
+    let value = std::env::var("LOGS_ROWS").ok().filter(|value| !value.is_empty());
+    value.map_or(6000, |value| value.parse().unwrap_or_else(|error| panic!("LOGS_ROWS: {error}")))
 }
 
 fn tell(database: &str, what: &str, mut times: Vec<Duration>) {
