@@ -314,3 +314,23 @@ pub(in crate::store) async fn old_rows_are_pruned_a_part_at_a_time_by_one_of_man
     let (kept, counted) = rollups(&database, "log_hours", "hour");
     assert_eq!(kept, counted);
 }
+
+pub(in crate::store) async fn a_row_is_appended_while_many_old_ones_are_pruned(database: impl TestDatabase) {
+    let store = open(&database).await;
+    let old = RequestLog { timestamp: origin(), ..request_log("old") };
+    store.append_request_logs(&vec![old; 12_000]).await.unwrap();
+    let prune = store.prune_request_logs(Utc::now() - Duration::days(1));
+    // It is under way once the first of its transactions has ended.
+    let left = || database.texts("SELECT CAST(COUNT(*) AS TEXT) AS value FROM request_logs").remove(0);
+    let append = async {
+        while left() == "12000" {
+            tokio::task::yield_now().await;
+        }
+        store.append_request_logs(&[RequestLog { timestamp: Utc::now(), ..request_log("new") }]).await.unwrap();
+        left().parse::<i64>().unwrap()
+    };
+    let (pruned, left_then) = tokio::join!(prune, append);
+    assert_eq!(pruned.unwrap(), 12_000);
+    assert!(left_then > 1000, "{left_then}");
+    assert_eq!(left(), "1");
+}
