@@ -28,6 +28,16 @@ const ROW: &str = "
         FROM ({numbers}) AS numbers
     ) AS row_values";
 
+/// An error log of every request that failed.
+pub const ERRORS: &str = "
+    INSERT INTO error_logs (request_id, timestamp, attempt, error_category, endpoint, client_protocol, provider_name,
+        model_requested, response_status_code, total_duration_ms, credential_name, client, is_streaming)
+    SELECT request_id, timestamp, 1,
+        CASE status_code WHEN 429 THEN 'provider_429' WHEN 503 THEN 'no_provider' ELSE 'provider_5xx' END, endpoint,
+        client_protocol, provider_name, model_requested, status_code, total_duration_ms, credential_name, client,
+        is_streaming
+    FROM request_logs WHERE outcome = 'failed' ORDER BY timestamp";
+
 fn day_sql(day: i64, numbers: &str) -> String {
     ROW.replace("{day}", &day.to_string()).replace("{numbers}", numbers)
 }
@@ -40,7 +50,8 @@ pub fn postgres_day(day: i64, days: i64, rows: i64) -> String {
         FROM (SELECT n, random() AS a, random() AS b, random() AS c, random() AS d, random() AS e, random() AS f,
             random() AS g, random() AS h FROM generate_series(1, {rows}) AS n OFFSET 0) AS random_values"
     );
-    day_sql(day, &numbers)
+    // Sums over so many rows at once need more memory than those of a batch.
+    format!("SET work_mem = '64MB'; {}", day_sql(day, &numbers))
 }
 
 /// The same for SQLite.
