@@ -19,7 +19,7 @@ use llm_proxy::store::logs::{
 };
 use llm_proxy::store::{self, Store};
 
-use self::rows::{ERRORS, batch, postgres_day, sqlite_day};
+use self::rows::{ERRORS, batch, postgres_day, postgres_repeat, sqlite_day};
 use self::servers::Postgres;
 
 /// Prints a line.
@@ -118,7 +118,8 @@ fn error_filters() -> Vec<(&'static str, ErrorFilter)> {
 async fn measure_lists(database: &str, store: &dyn Store) {
     for (what, filter) in filters() {
         let first = async || store.request_logs(filter.clone(), page(Begin::Skip(0))).await.unwrap();
-        assert!(!first().await.items.is_empty(), "{what}");
+        // Rare names may be missing among few rows.
+        assert!(!first().await.items.is_empty() || size() < 1_000_000, "{what}");
         timed(database, &format!("first page: {what}"), first).await;
     }
     let all = RequestFilter::default;
@@ -137,7 +138,8 @@ async fn measure_lists(database: &str, store: &dyn Store) {
     }
     for (what, filter) in error_filters() {
         let first = async || store.error_logs(filter.clone(), sorted(ERROR_SORTS[0], Begin::Skip(0))).await.unwrap();
-        assert!(!first().await.items.is_empty(), "{what}");
+        // Rare names may be missing among few rows.
+        assert!(!first().await.items.is_empty() || size() < 1_000_000, "{what}");
         timed(database, &format!("first page of errors: {what}"), first).await;
     }
 }
@@ -208,16 +210,15 @@ async fn the_log_page_on_postgresql() {
     let name = server.create_database();
     let store = filled(server.url(&name)).await;
     let begin = Instant::now();
-    // Two halves at once, each in the order of time.
-    std::thread::scope(|scope| {
-        for half in [0..DAYS / 2, DAYS / 2..DAYS] {
-            let days = || half.for_each(|day| server.execute(&name, &postgres_day(day, DAYS, size() / DAYS)));
-            scope.spawn(days);
-        }
-    });
+    server.execute(&name, &postgres_day(DAYS, size() / DAYS));
+    server.execute(&name, &postgres_repeat(DAYS));
+    let counts = "SELECT COUNT(DISTINCT requests) FROM (
+        SELECT COUNT(*) AS requests FROM request_logs UNION ALL SELECT SUM(requests) FROM log_hours
+        UNION ALL SELECT SUM(requests) FROM log_sums GROUP BY unit, dimension
+        UNION ALL SELECT SUM(requests) FROM log_histograms WHERE metric = 0 GROUP BY unit, dimension) AS counted";
+    assert_eq!(server.texts(&name, counts), ["1"]);
     server.execute(&name, ERRORS);
-    let rate = rate(size(), begin);
-    told!("logs: PostgreSQL {} rows, filled at {rate} rows/s", size());
+    told!("logs: PostgreSQL {} rows, filled in {} s", size(), begin.elapsed().as_secs());
     server.execute(&name, "VACUUM ANALYZE");
     let sizes = "SELECT relname || ' ' || reltuples::bigint || ' rows, ' || pg_size_pretty(pg_total_relation_size(oid)) \
                  FROM pg_class WHERE relname IN ('request_logs', 'error_logs', 'log_hours', 'log_days', 'log_sums', 'log_histograms') ORDER BY 1";
