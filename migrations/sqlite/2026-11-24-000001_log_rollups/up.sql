@@ -190,19 +190,13 @@ BEGIN
         duration_ms = duration_ms + excluded.duration_ms,
         ttft_ms = ttft_ms + excluded.ttft_ms,
         ttft_requests = ttft_requests + excluded.ttft_requests;
-    DELETE FROM log_sums WHERE NEW.sign < 0 AND requests = 0 AND (unit, dimension, start, name) IN (
-        SELECT 300 AS unit, 0 AS dimension, NEW.timestamp - ((NEW.timestamp % 300000) + 300000) % 300000 AS start, '' AS name
-        UNION ALL SELECT 3600, 0, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, ''
-        UNION ALL SELECT 3600, 1, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.provider_name
-        UNION ALL SELECT 3600, 2, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.model_requested
-        UNION ALL SELECT 3600, 3, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.credential_name
-        UNION ALL SELECT 3600, 4, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, CAST(NEW.status_code AS TEXT)
-        UNION ALL SELECT 86400, 0, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, ''
-        UNION ALL SELECT 86400, 1, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.provider_name
-        UNION ALL SELECT 86400, 2, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.model_requested
-        UNION ALL SELECT 86400, 3, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.credential_name
-        UNION ALL SELECT 86400, 4, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, CAST(NEW.status_code AS TEXT)
-    );
+    -- Whatever became empty goes; each part of the key is named, so that it is found by index.
+    DELETE FROM log_sums WHERE NEW.sign < 0 AND requests = 0 AND unit = 300 AND dimension IN (0) AND start = NEW.timestamp - ((NEW.timestamp % 300000) + 300000) % 300000
+        AND name IN ('');
+    DELETE FROM log_sums WHERE NEW.sign < 0 AND requests = 0 AND unit = 3600 AND dimension IN (0, 1, 2, 3, 4) AND start = NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000
+        AND name IN ('', NEW.provider_name, NEW.model_requested, NEW.credential_name, CAST(NEW.status_code AS TEXT));
+    DELETE FROM log_sums WHERE NEW.sign < 0 AND requests = 0 AND unit = 86400 AND dimension IN (0, 1, 2, 3, 4) AND start = NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000
+        AND name IN ('', NEW.provider_name, NEW.model_requested, NEW.credential_name, CAST(NEW.status_code AS TEXT));
     INSERT INTO log_histograms (unit, dimension, start, name, metric, bin, requests)
     SELECT unit, dimension, start, name, metric, bin, NEW.sign FROM (
         SELECT 300 AS unit, 0 AS dimension, NEW.timestamp - ((NEW.timestamp % 300000) + 300000) % 300000 AS start, '' AS name
@@ -241,43 +235,89 @@ BEGIN
         WHERE value IS NOT NULL
     ) WHERE true
     ON CONFLICT DO UPDATE SET requests = requests + excluded.requests;
-    DELETE FROM log_histograms WHERE NEW.sign < 0 AND requests = 0 AND (unit, dimension, start, name, metric, bin) IN (
-        SELECT unit, dimension, start, name, metric, bin FROM (
-            SELECT 300 AS unit, 0 AS dimension, NEW.timestamp - ((NEW.timestamp % 300000) + 300000) % 300000 AS start, '' AS name
-            UNION ALL SELECT 3600, 0, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, ''
-            UNION ALL SELECT 3600, 1, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.provider_name
-            UNION ALL SELECT 3600, 2, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.model_requested
-            UNION ALL SELECT 3600, 3, NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000, NEW.credential_name
-            UNION ALL SELECT 86400, 0, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, ''
-            UNION ALL SELECT 86400, 1, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.provider_name
-            UNION ALL SELECT 86400, 2, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.model_requested
-            UNION ALL SELECT 86400, 3, NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000, NEW.credential_name
-        ) CROSS JOIN (
-            SELECT metric, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
-                WHEN value < 32 THEN 16 + (value - 16) / 2
-                WHEN value < 64 THEN 24 + (value - 32) / 4
-                WHEN value < 128 THEN 32 + (value - 64) / 8
-                WHEN value < 256 THEN 40 + (value - 128) / 16
-                WHEN value < 512 THEN 48 + (value - 256) / 32
-                WHEN value < 1024 THEN 56 + (value - 512) / 64
-                WHEN value < 2048 THEN 64 + (value - 1024) / 128
-                WHEN value < 4096 THEN 72 + (value - 2048) / 256
-                WHEN value < 8192 THEN 80 + (value - 4096) / 512
-                WHEN value < 16384 THEN 88 + (value - 8192) / 1024
-                WHEN value < 32768 THEN 96 + (value - 16384) / 2048
-                WHEN value < 65536 THEN 104 + (value - 32768) / 4096
-                WHEN value < 131072 THEN 112 + (value - 65536) / 8192
-                WHEN value < 262144 THEN 120 + (value - 131072) / 16384
-                WHEN value < 524288 THEN 128 + (value - 262144) / 32768
-                WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
-                WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
-                WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
-                WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
-                WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
-                WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END AS bin
-            FROM (SELECT 0 AS metric, NEW.total_duration_ms AS value UNION ALL SELECT 1, NEW.ttft_ms)
-            WHERE value IS NOT NULL
-        )
+    DELETE FROM log_histograms WHERE NEW.sign < 0 AND requests = 0 AND unit = 300 AND dimension IN (0) AND start = NEW.timestamp - ((NEW.timestamp % 300000) + 300000) % 300000
+        AND name IN ('')
+        AND metric IN (0, 1) AND bin IN (
+        SELECT CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+            WHEN value < 32 THEN 16 + (value - 16) / 2
+            WHEN value < 64 THEN 24 + (value - 32) / 4
+            WHEN value < 128 THEN 32 + (value - 64) / 8
+            WHEN value < 256 THEN 40 + (value - 128) / 16
+            WHEN value < 512 THEN 48 + (value - 256) / 32
+            WHEN value < 1024 THEN 56 + (value - 512) / 64
+            WHEN value < 2048 THEN 64 + (value - 1024) / 128
+            WHEN value < 4096 THEN 72 + (value - 2048) / 256
+            WHEN value < 8192 THEN 80 + (value - 4096) / 512
+            WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+            WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+            WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+            WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+            WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+            WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+            WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+            WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+            WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+            WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+            WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+            WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END
+        FROM (SELECT NEW.total_duration_ms AS value UNION ALL SELECT NEW.ttft_ms)
+        WHERE value IS NOT NULL
+    );
+    DELETE FROM log_histograms WHERE NEW.sign < 0 AND requests = 0 AND unit = 3600 AND dimension IN (0, 1, 2, 3) AND start = NEW.timestamp - ((NEW.timestamp % 3600000) + 3600000) % 3600000
+        AND name IN ('', NEW.provider_name, NEW.model_requested, NEW.credential_name)
+        AND metric IN (0, 1) AND bin IN (
+        SELECT CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+            WHEN value < 32 THEN 16 + (value - 16) / 2
+            WHEN value < 64 THEN 24 + (value - 32) / 4
+            WHEN value < 128 THEN 32 + (value - 64) / 8
+            WHEN value < 256 THEN 40 + (value - 128) / 16
+            WHEN value < 512 THEN 48 + (value - 256) / 32
+            WHEN value < 1024 THEN 56 + (value - 512) / 64
+            WHEN value < 2048 THEN 64 + (value - 1024) / 128
+            WHEN value < 4096 THEN 72 + (value - 2048) / 256
+            WHEN value < 8192 THEN 80 + (value - 4096) / 512
+            WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+            WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+            WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+            WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+            WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+            WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+            WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+            WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+            WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+            WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+            WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+            WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END
+        FROM (SELECT NEW.total_duration_ms AS value UNION ALL SELECT NEW.ttft_ms)
+        WHERE value IS NOT NULL
+    );
+    DELETE FROM log_histograms WHERE NEW.sign < 0 AND requests = 0 AND unit = 86400 AND dimension IN (0, 1, 2, 3) AND start = NEW.timestamp - ((NEW.timestamp % 86400000) + 86400000) % 86400000
+        AND name IN ('', NEW.provider_name, NEW.model_requested, NEW.credential_name)
+        AND metric IN (0, 1) AND bin IN (
+        SELECT CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+            WHEN value < 32 THEN 16 + (value - 16) / 2
+            WHEN value < 64 THEN 24 + (value - 32) / 4
+            WHEN value < 128 THEN 32 + (value - 64) / 8
+            WHEN value < 256 THEN 40 + (value - 128) / 16
+            WHEN value < 512 THEN 48 + (value - 256) / 32
+            WHEN value < 1024 THEN 56 + (value - 512) / 64
+            WHEN value < 2048 THEN 64 + (value - 1024) / 128
+            WHEN value < 4096 THEN 72 + (value - 2048) / 256
+            WHEN value < 8192 THEN 80 + (value - 4096) / 512
+            WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+            WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+            WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+            WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+            WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+            WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+            WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+            WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+            WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+            WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+            WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+            WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END
+        FROM (SELECT NEW.total_duration_ms AS value UNION ALL SELECT NEW.ttft_ms)
+        WHERE value IS NOT NULL
     );
 END;
 
