@@ -20,21 +20,37 @@ use llm_proxy::store::{self, Store};
 use self::rows::{batch, postgres_day, sqlite_day};
 use self::servers::Postgres;
 
+/// Prints a line.
+macro_rules! told {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*).unwrap();
+    }};
+}
+
 const DAYS: i64 = 30;
 const RUNS: usize = 9;
 
+/// The size of a test is no setting of the product.
+#[expect(clippy::disallowed_methods, reason = "`settings` reads what the product is told")]
 fn size() -> i64 {
-    std::env::var("LOGS_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(6000)
+    let value = std::env::var("LOGS_ROWS").ok().filter(|value| !value.is_empty());
+    value.map_or(6000, |value| value.parse().unwrap_or_else(|error| panic!("LOGS_ROWS: {error}")))
 }
 
 fn tell(database: &str, what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("logs: {database:10} {what:44} median {:8.1} ms, worst {:8.1} ms", ms(median), ms(worst));
+    told!("logs: {database:10} {what:44} median {:8.1} ms, worst {:8.1} ms", ms(median), ms(worst));
 }
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+/// Rows a second.
+fn rate(rows: i64, begin: Instant) -> i64 {
+    rows * 1000 / i64::try_from(begin.elapsed().as_millis()).unwrap().max(1)
 }
 
 async fn timed<T>(database: &str, what: &str, mut call: impl AsyncFnMut() -> T) {
@@ -110,7 +126,7 @@ async fn measure(database: &str, store: Arc<dyn Store>) {
     let begin = Instant::now();
     let before = Utc::now() - chrono::Duration::days(DAYS) + chrono::Duration::hours(2);
     let pruned = store.prune_request_logs(before).await.unwrap();
-    println!("logs: {database:10} pruned {pruned} rows in {:.1} ms", ms(begin.elapsed()));
+    told!("logs: {database:10} pruned {pruned} rows in {:.1} ms", ms(begin.elapsed()));
 }
 
 async fn filled(url: String) -> Arc<dyn Store> {
@@ -128,12 +144,12 @@ async fn the_log_page_on_postgresql() {
     for day in 0..DAYS {
         server.execute(&name, &postgres_day(day, DAYS, size() / DAYS));
     }
-    let rate = size() as f64 / begin.elapsed().as_secs_f64();
-    println!("logs: PostgreSQL {} rows, filled at {rate:.0} rows/s", size());
+    let rate = rate(size(), begin);
+    told!("logs: PostgreSQL {} rows, filled at {rate} rows/s", size());
     server.execute(&name, "VACUUM ANALYZE");
     let sizes = "SELECT relname || ' ' || reltuples::bigint || ' rows, ' || pg_size_pretty(pg_total_relation_size(oid)) \
                  FROM pg_class WHERE relname IN ('request_logs', 'log_hours', 'log_days', 'log_histograms') ORDER BY 1";
-    server.texts(&name, sizes).iter().for_each(|line| println!("logs: PostgreSQL {line}"));
+    server.texts(&name, sizes).iter().for_each(|line| told!("logs: PostgreSQL {line}"));
     measure("PostgreSQL", store).await;
 }
 
@@ -149,7 +165,7 @@ async fn the_log_page_on_sqlite() {
     for day in 0..DAYS {
         connection.batch_execute(&sqlite_day(day, DAYS, size / DAYS)).unwrap();
     }
-    let rate = size as f64 / begin.elapsed().as_secs_f64();
-    println!("logs: SQLite {size} rows, filled at {rate:.0} rows/s");
+    let rate = rate(size, begin);
+    told!("logs: SQLite {size} rows, filled at {rate} rows/s");
     measure("SQLite", store).await;
 }
