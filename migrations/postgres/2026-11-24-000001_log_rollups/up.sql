@@ -72,7 +72,7 @@ CREATE TABLE log_histograms (
     unit INTEGER NOT NULL,
     dimension SMALLINT NOT NULL,
     start TIMESTAMPTZ NOT NULL,
-    name TEXT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
     metric SMALLINT NOT NULL,
     bin SMALLINT NOT NULL,
     requests BIGINT NOT NULL,
@@ -178,37 +178,41 @@ BEGIN
         ttft_requests = kept.ttft_requests + excluded.ttft_requests;
 
     INSERT INTO log_histograms AS kept (unit, dimension, start, name, metric, bin, requests)
-    SELECT unit, dimension, start, name, metric,
-        CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
-            WHEN value < 32 THEN 16 + (value - 16) / 2
-            WHEN value < 64 THEN 24 + (value - 32) / 4
-            WHEN value < 128 THEN 32 + (value - 64) / 8
-            WHEN value < 256 THEN 40 + (value - 128) / 16
-            WHEN value < 512 THEN 48 + (value - 256) / 32
-            WHEN value < 1024 THEN 56 + (value - 512) / 64
-            WHEN value < 2048 THEN 64 + (value - 1024) / 128
-            WHEN value < 4096 THEN 72 + (value - 2048) / 256
-            WHEN value < 8192 THEN 80 + (value - 4096) / 512
-            WHEN value < 16384 THEN 88 + (value - 8192) / 1024
-            WHEN value < 32768 THEN 96 + (value - 16384) / 2048
-            WHEN value < 65536 THEN 104 + (value - 32768) / 4096
-            WHEN value < 131072 THEN 112 + (value - 65536) / 8192
-            WHEN value < 262144 THEN 120 + (value - 131072) / 16384
-            WHEN value < 524288 THEN 128 + (value - 262144) / 32768
-            WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
-            WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
-            WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
-            WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
-            WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
-            WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END,
-        sign * COUNT(*)
-    FROM changed_rows
-    CROSS JOIN LATERAL (VALUES (0, total_duration_ms), (1, ttft_ms)) AS durations (metric, value)
-    CROSS JOIN LATERAL (VALUES (
-        date_trunc('hour', timestamp, 'UTC'),
-        date_trunc('day', timestamp, 'UTC'),
-        date_trunc('hour', timestamp, 'UTC') + date_part('minute', timestamp AT TIME ZONE 'UTC')::integer / 5 * INTERVAL '5 minutes'
-    )) AS starts (hour, day, five_minutes)
+    WITH durations AS MATERIALIZED (
+        SELECT provider_name, model_requested, credential_name, hour, day, five_minutes, metric,
+            CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+                WHEN value < 32 THEN 16 + (value - 16) / 2
+                WHEN value < 64 THEN 24 + (value - 32) / 4
+                WHEN value < 128 THEN 32 + (value - 64) / 8
+                WHEN value < 256 THEN 40 + (value - 128) / 16
+                WHEN value < 512 THEN 48 + (value - 256) / 32
+                WHEN value < 1024 THEN 56 + (value - 512) / 64
+                WHEN value < 2048 THEN 64 + (value - 1024) / 128
+                WHEN value < 4096 THEN 72 + (value - 2048) / 256
+                WHEN value < 8192 THEN 80 + (value - 4096) / 512
+                WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+                WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+                WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+                WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+                WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+                WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+                WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+                WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+                WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+                WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+                WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+                WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END AS bin
+        FROM changed_rows
+        CROSS JOIN LATERAL (VALUES (0, total_duration_ms), (1, ttft_ms)) AS times (metric, value)
+        CROSS JOIN LATERAL (VALUES (
+            date_trunc('hour', timestamp, 'UTC'),
+            date_trunc('day', timestamp, 'UTC'),
+            date_trunc('hour', timestamp, 'UTC') + date_part('minute', timestamp AT TIME ZONE 'UTC')::integer / 5 * INTERVAL '5 minutes'
+        )) AS starts (hour, day, five_minutes)
+        WHERE value IS NOT NULL
+    )
+    SELECT unit, dimension, start, name COLLATE "C", metric, bin, sign * COUNT(*)
+    FROM durations
     CROSS JOIN LATERAL (VALUES
         (300, 0, five_minutes, ''),
         (3600, 0, hour, ''),
@@ -220,7 +224,6 @@ BEGIN
         (86400, 2, day, COALESCE(substr(model_requested, 1, 255), '')),
         (86400, 3, day, credential_name)
     ) AS names (unit, dimension, start, name)
-    WHERE value IS NOT NULL
     GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (unit, dimension, start, name, metric, bin) DO UPDATE SET requests = kept.requests + excluded.requests;
 
@@ -338,37 +341,41 @@ CROSS JOIN LATERAL (VALUES
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 
 INSERT INTO log_histograms AS kept (unit, dimension, start, name, metric, bin, requests)
-SELECT unit, dimension, start, name, metric,
-    CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
-        WHEN value < 32 THEN 16 + (value - 16) / 2
-        WHEN value < 64 THEN 24 + (value - 32) / 4
-        WHEN value < 128 THEN 32 + (value - 64) / 8
-        WHEN value < 256 THEN 40 + (value - 128) / 16
-        WHEN value < 512 THEN 48 + (value - 256) / 32
-        WHEN value < 1024 THEN 56 + (value - 512) / 64
-        WHEN value < 2048 THEN 64 + (value - 1024) / 128
-        WHEN value < 4096 THEN 72 + (value - 2048) / 256
-        WHEN value < 8192 THEN 80 + (value - 4096) / 512
-        WHEN value < 16384 THEN 88 + (value - 8192) / 1024
-        WHEN value < 32768 THEN 96 + (value - 16384) / 2048
-        WHEN value < 65536 THEN 104 + (value - 32768) / 4096
-        WHEN value < 131072 THEN 112 + (value - 65536) / 8192
-        WHEN value < 262144 THEN 120 + (value - 131072) / 16384
-        WHEN value < 524288 THEN 128 + (value - 262144) / 32768
-        WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
-        WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
-        WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
-        WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
-        WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
-        WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END,
-    COUNT(*)
-FROM request_logs
-CROSS JOIN LATERAL (VALUES (0, total_duration_ms), (1, ttft_ms)) AS durations (metric, value)
-CROSS JOIN LATERAL (VALUES (
-    date_trunc('hour', timestamp, 'UTC'),
-    date_trunc('day', timestamp, 'UTC'),
-    date_trunc('hour', timestamp, 'UTC') + date_part('minute', timestamp AT TIME ZONE 'UTC')::integer / 5 * INTERVAL '5 minutes'
-)) AS starts (hour, day, five_minutes)
+WITH durations AS MATERIALIZED (
+    SELECT provider_name, model_requested, credential_name, hour, day, five_minutes, metric,
+        CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+            WHEN value < 32 THEN 16 + (value - 16) / 2
+            WHEN value < 64 THEN 24 + (value - 32) / 4
+            WHEN value < 128 THEN 32 + (value - 64) / 8
+            WHEN value < 256 THEN 40 + (value - 128) / 16
+            WHEN value < 512 THEN 48 + (value - 256) / 32
+            WHEN value < 1024 THEN 56 + (value - 512) / 64
+            WHEN value < 2048 THEN 64 + (value - 1024) / 128
+            WHEN value < 4096 THEN 72 + (value - 2048) / 256
+            WHEN value < 8192 THEN 80 + (value - 4096) / 512
+            WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+            WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+            WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+            WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+            WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+            WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+            WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+            WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+            WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+            WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+            WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+            WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END AS bin
+    FROM request_logs
+    CROSS JOIN LATERAL (VALUES (0, total_duration_ms), (1, ttft_ms)) AS times (metric, value)
+    CROSS JOIN LATERAL (VALUES (
+        date_trunc('hour', timestamp, 'UTC'),
+        date_trunc('day', timestamp, 'UTC'),
+        date_trunc('hour', timestamp, 'UTC') + date_part('minute', timestamp AT TIME ZONE 'UTC')::integer / 5 * INTERVAL '5 minutes'
+    )) AS starts (hour, day, five_minutes)
+    WHERE value IS NOT NULL
+)
+SELECT unit, dimension, start, name COLLATE "C", metric, bin, COUNT(*)
+FROM durations
 CROSS JOIN LATERAL (VALUES
     (300, 0, five_minutes, ''),
     (3600, 0, hour, ''),
@@ -380,7 +387,6 @@ CROSS JOIN LATERAL (VALUES
     (86400, 2, day, COALESCE(substr(model_requested, 1, 255), '')),
     (86400, 3, day, credential_name)
 ) AS names (unit, dimension, start, name)
-WHERE value IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6;
 
 -- Newest first, and the same filtered. Nearly all requests are complete with status 200: others are found fast.
