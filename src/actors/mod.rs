@@ -13,6 +13,7 @@ pub mod feed;
 pub mod finished;
 pub mod history;
 mod keeper;
+pub mod logs;
 pub mod metrics;
 mod observers;
 pub mod provider_pool;
@@ -36,6 +37,7 @@ use self::config::ConfigActor;
 use self::database::DatabaseStatus;
 use self::export::Exporters;
 use self::feed::FeedActor;
+use self::logs::LogsActor;
 use self::metrics::MetricsActor;
 use self::provider_pool::{PoolView, ProviderPoolActor};
 use self::published::Published;
@@ -59,6 +61,8 @@ pub struct Handles {
     pub provider_pool: Supervised<ProviderPoolActor>,
     /// The writer of request logs.
     pub metrics: Supervised<MetricsActor>,
+    /// The reader of logs.
+    pub logs: Supervised<LogsActor>,
     /// The configuration in force.
     pub snapshot: Published<Snapshot>,
     /// The buckets of the credentials.

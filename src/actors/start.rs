@@ -11,6 +11,7 @@ use super::config::{ConfigActor, ConfigParts, Followers, report_all};
 use super::database::{DatabaseStatus, DatabaseWatch};
 use super::export::Exporters;
 use super::keeper::Keeper;
+use super::logs::LogsActor;
 use super::metrics::MetricsActor;
 use super::provider_pool::{PoolView, ProviderPoolActor};
 use super::published::{Published, publish};
@@ -61,6 +62,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     telemetry.config_version.set(first.version);
     report_all(&first);
     let metrics = start_metrics(&store, settings, &telemetry);
+    let logs = start_logs(&store, &watch);
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
         sealer: Arc::clone(&sealer),
@@ -70,19 +72,17 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         replica_id: settings.replica_id.clone(),
         telemetry: telemetry.clone(),
     });
-    let config = {
-        let parts = ConfigParts {
-            store,
-            sealer: Arc::clone(&sealer),
-            followers,
-            snapshots,
-            keeper,
-            database: watch,
-            poll: settings.config_poll,
-            telemetry: telemetry.clone(),
-        };
-        supervise("ConfigActor", move || ConfigActor::new(parts.clone()))
+    let parts = ConfigParts {
+        store,
+        sealer: Arc::clone(&sealer),
+        followers,
+        snapshots,
+        keeper,
+        database: watch,
+        poll: settings.config_poll,
+        telemetry: telemetry.clone(),
     };
+    let config = supervise("ConfigActor", move || ConfigActor::new(parts.clone()));
     Ok(Handles {
         database,
         replicas: observers.replicas,
@@ -93,6 +93,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         config,
         provider_pool,
         metrics,
+        logs,
         snapshot,
         limits,
         redis,
@@ -105,6 +106,11 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
 fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
     let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
     supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, &telemetry))
+}
+
+fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
+    let (store, watch) = (Arc::clone(store), watch.clone());
+    supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
 }
 
 fn start_pool(

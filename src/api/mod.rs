@@ -16,6 +16,7 @@ mod openapi;
 mod payload;
 mod reply;
 mod slots;
+mod ui;
 
 use std::sync::Arc;
 
@@ -96,6 +97,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(reading("/metrics").route(get().to(health::metrics)))
         .configure(admin::routes)
         .configure(openapi::routes)
+        .configure(ui::routes)
         .default_service(web::to(reply::unknown_url));
 }
 

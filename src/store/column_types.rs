@@ -49,6 +49,11 @@ pub struct Texts(pub Option<Vec<String>>);
 #[diesel(sql_type = Instant)]
 pub struct Moment(pub DateTime<Utc>);
 
+/// An [`Instant`] exactly as the database has it, for a place in a list that is sorted by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Instant)]
+pub struct Raw(pub i64);
+
 impl Moment {
     /// The present.
     #[must_use]
@@ -207,5 +212,31 @@ impl FromSql<Instant, Pg> for Moment {
         let beyond = if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         let at = micros.checked_add(EPOCH_MICROS).and_then(DateTime::from_timestamp_micros);
         Ok(at.map_or(Self(beyond), Self::from))
+    }
+}
+
+impl ToSql<Instant, Sqlite> for Raw {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0);
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Instant, Sqlite> for Raw {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        <i64 as FromSql<BigInt, Sqlite>>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<Instant, Pg> for Raw {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&self.0.to_be_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Instant, Pg> for Raw {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        <i64 as FromSql<BigInt, Pg>>::from_sql(value).map(Self)
     }
 }

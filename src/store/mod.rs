@@ -9,6 +9,7 @@ mod error;
 mod error_log;
 mod history;
 mod io;
+pub mod logs;
 mod migrations;
 mod postgres;
 mod queries;
@@ -38,6 +39,7 @@ use crate::settings::DatabaseSettings;
 pub use error::StoreError;
 pub use error_log::ErrorLog;
 pub use history::{ChangePage, History, RolledBack};
+pub use logs::Logs;
 pub use migrations::{Inspection, SchemaState};
 pub use replicas::{Replica, Replicas, silent_after};
 pub use request_log::{LogRow, RequestLog};
@@ -57,7 +59,7 @@ pub struct Committed<T> {
 /// Every call may fail with [`StoreError::Unavailable`]; a write whose row does not exist with
 /// [`StoreError::NotFound`].
 #[async_trait]
-pub trait Store: History + Replicas + Secrets + Send + Sync {
+pub trait Store: History + Logs + Replicas + Secrets + Send + Sync {
     /// Creates and migrates the database as needed and returns how many migrations that took.
     /// Nothing else works before it succeeded once; it may be called again.
     async fn prepare(&self) -> Result<usize, StoreError>;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Work;
 use super::history::history_store;
 use super::io::Io;
+use super::logs::queries::logs_store;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
 use super::replicas::replicas_store;
@@ -25,6 +26,7 @@ type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 
 diesel_store!(SqliteStore, Sqlite);
 history_store!(SqliteStore, Sqlite);
+logs_store!(SqliteStore, Sqlite, diesel::sqlite::Sqlite, bucket_number);
 replicas_store!(SqliteStore, Sqlite);
 secrets_store!(SqliteStore, Sqlite);
 
@@ -226,6 +228,21 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
 }
 
+/// The number of the bucket that a time is in.
+fn bucket_number(column: &str, secs: i64) -> String {
+    format!("({column} / {})", secs.saturating_mul(1000))
+}
+
+/// SQLite sums as it is.
+async fn prepare_sums(_: &mut Sqlite) -> Result<(), StoreError> {
+    std::future::ready(Ok(())).await
+}
+
+/// SQLite has only one writer anyway.
+async fn may_prune(_: &mut Sqlite) -> Result<bool, StoreError> {
+    std::future::ready(Ok(true)).await
+}
+
 fn busy(_elapsed: tokio::time::error::Elapsed) -> StoreError {
     StoreError::Unavailable("too many writes are waiting".to_owned())
 }
@@ -297,7 +314,7 @@ mod tests {
         assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Missing);
         assert!(!database.path().exists());
         database.execute("CREATE TABLE strangers (id INTEGER)");
-        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(2));
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(3));
         assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
         open(&settings(&database.url(), 1)).await.unwrap();
         let current = inspect(&settings(&database.url(), 1)).await.unwrap();

@@ -3,6 +3,7 @@
 mod changes;
 mod damage;
 mod heartbeats;
+mod logs;
 mod rollback;
 mod secrets;
 mod text;
@@ -22,6 +23,7 @@ use crate::settings::DatabaseSettings;
 pub(super) use self::changes::*;
 pub(super) use self::damage::*;
 pub(super) use self::heartbeats::*;
+pub(super) use self::logs::*;
 pub(super) use self::secrets::*;
 pub(super) use self::text::*;
 
@@ -95,6 +97,12 @@ macro_rules! store_test_suite {
             a_silent_replica_is_left_out_and_a_forgotten_one_removed
             text_that_no_database_can_hold_is_refused_by_field
             a_log_row_with_a_nul_does_not_spoil_its_batch
+            rollups_equal_a_plain_count_whatever_was_done_to_the_rows
+            pages_by_cursor_and_by_number_show_every_row_once
+            a_row_is_read_with_all_its_columns_and_deleted_by_id
+            sums_over_any_window_are_those_of_its_rows
+            percentiles_are_exact_in_a_narrow_window_and_near_in_a_wide_one
+            old_rows_are_pruned_a_part_at_a_time_by_one_of_many
         }
     };
     ($database:ty: $($test:ident)*) => {

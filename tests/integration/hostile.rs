@@ -99,7 +99,7 @@ fn the_filters_of_model_info_are_read_after_the_key_and_never_refused() {
 #[test]
 fn what_is_missing_below_admin_is_told_in_the_admin_shape() {
     let proxy = TestProxy::before_mock();
-    for path in ["/admin", "/admin/", "/admin/ui/index.html"] {
+    for path in ["/admin/gone.png", "/admin/_app/gone.js", "/admin/ui/index.html"] {
         let answer = proxy.get(path);
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (404, &json!(404)), "{path}: {answer:?}");
         assert!(answer.header("x-request-id").is_some());

@@ -29,7 +29,7 @@ const PERMITS: usize = 100;
 /// What a stream may leave of memory, in bytes: far less than anything that belongs to it.
 const LEFT_BY_A_STREAM: u64 = 100;
 /// What the size of a heap varies by, in KiB, whatever it is used for.
-const VARIATION: u64 = 6 * 1024;
+const VARIATION: u64 = 12 * 1024;
 
 /// Where a client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -141,7 +141,9 @@ impl Sender<'_> {
         let headers = [("authorization", bearer.as_str())];
         let answer = connection.try_ask("POST", ask.path, &headers, ask.body.as_bytes());
         let answer = answer.map_err(|error| format!("no answer: {error}"))?;
-        if answer.header("connection") != Some("close") {
+        // A stream that ends with an error is the last answer of its connection.
+        let is_broken = answer.header("transfer-encoding").is_some() && answer.text().contains("\"error\"");
+        if answer.header("connection") != Some("close") && !is_broken {
             self.connection = Some(connection);
         }
         (self.plan.judge)(ask, &answer).map(|()| answer.status)

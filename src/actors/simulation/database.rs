@@ -381,6 +381,8 @@ impl History for Link {
     }
 }
 
+mod logs;
+
 #[async_trait]
 impl Replicas for Link {
     async fn heartbeat(&self, _: Replica) -> Result<Vec<Replica>, StoreError> {

@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{auth, config, credentials, detailed, dto, explain, history, providers};
+use super::{auth, config, credentials, detailed, dto, explain, history, logs, providers};
 use crate::api::live;
 
 const SCHEME: &str = "admin_key";
@@ -27,6 +27,10 @@ const SCHEME: &str = "admin_key";
         credentials::rotate, credentials::delete,
         config::version, config::reload, history::changes, history::rollback,
         explain::explain_route, live::feed, detailed::detailed,
+        logs::request_logs::list, logs::stats::stats, logs::request_logs::export, logs::request_logs::show,
+        logs::request_logs::delete, logs::request_logs::batch_delete,
+        logs::error_logs::list, logs::error_logs::export, logs::error_logs::show, logs::error_logs::delete,
+        logs::error_logs::batch_delete, logs::summary::summary,
         super::document,
     ),
     components(schemas(dto::ErrorBody)),
@@ -35,6 +39,7 @@ const SCHEME: &str = "admin_key";
         (name = "providers", description = "Services that answer requests"),
         (name = "credentials", description = "Keys of clients"),
         (name = "config", description = "The configuration in force, its history and what it does"),
+        (name = "logs", description = "What is kept of requests and of errors"),
         (name = "health", description = "What a replica knows of itself and of the providers"),
     ),
     modifiers(&CommonRules),
@@ -68,9 +73,10 @@ fn needs_key(operation: &Operation) -> bool {
     !requirements.contains(&SecurityRequirement::default())
 }
 
-/// Whether a call has a body but changes nothing.
+/// Whether a call has a body but changes nothing of the configuration.
 fn is_question(operation: &Operation) -> bool {
-    operation.operation_id.as_deref() == Some("explain")
+    let is_about_logs = operation.tags.iter().flatten().any(|tag| tag == "logs");
+    is_about_logs || operation.operation_id.as_deref() == Some("explain")
 }
 
 fn describe_change(operation: &mut Operation) {
@@ -121,6 +127,14 @@ failures! {
     ReloadFailures = [400, 401, 500, 503];
     /// Of calls that read the history.
     HistoryFailures = [400, 401, 500, 503];
+    /// Of calls that read many log rows.
+    LogFailures = [400, 401, 500, 503];
+    /// Of calls that read a log row.
+    LogRowFailures = [401, 404, 500, 503];
+    /// Of calls that delete a log row.
+    LogDeleteFailures = [400, 401, 404, 500, 503];
+    /// Of calls that delete log rows.
+    LogsDeleteFailures = [400, 401, 408, 413, 415, 500, 503];
     /// Of calls that explain.
     ExplainFailures = [400, 401, 404, 408, 413, 415, 500];
     /// Of the report on health.

@@ -10,6 +10,7 @@ use crate::actors::AskError;
 use crate::actors::config::ConfigActorError;
 use crate::config::{Entity, FieldError};
 use crate::store::StoreError;
+use crate::store::logs::LogTable;
 
 /// A refusal in the admin API's shape. Its message is safe to show: causes are logged instead.
 #[derive(Debug)]
@@ -54,13 +55,22 @@ impl AdminError {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("{name} with ID {id} not found"))
     }
 
+    /// 404: there is no such log row; `id` as the caller wrote it.
+    pub(super) fn no_log(table: LogTable, id: impl fmt::Display) -> Self {
+        let name = match table {
+            LogTable::Requests => "Request log",
+            LogTable::Errors => "Error log",
+        };
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("{name} with ID {id} not found"))
+    }
+
     /// 404: there is no such path.
     pub(in crate::api) fn no_path(path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {path} in the admin API"))
     }
 
     /// 405: the path exists; `allow` lists its methods.
-    pub(super) fn wrong_method(allow: &'static str) -> Self {
+    pub(in crate::api) fn wrong_method(allow: &'static str) -> Self {
         let error = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "validation_error",
@@ -129,6 +139,9 @@ impl fmt::Display for AdminError {
         write!(f, "{}: {}", self.kind, self.message)
     }
 }
+
+// The end of a body that is cut off.
+impl std::error::Error for AdminError {}
 
 impl ResponseError for AdminError {
     fn status_code(&self) -> StatusCode {

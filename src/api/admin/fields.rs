@@ -20,6 +20,9 @@ use crate::config::FieldError;
 /// Bodies with more bytes are refused.
 pub(super) const BODY_LIMIT: usize = 1 << 20;
 
+/// Rows that are deleted at once.
+pub(super) const MOST_IDS: usize = 1000;
+
 /// A request body, not read yet as JSON.
 #[derive(Debug)]
 pub(super) struct Body(Bytes);
@@ -190,6 +193,16 @@ impl Field {
         let texts =
             self.value.as_array().and_then(|list| list.iter().map(|entry| entry.as_str().map(str::to_owned)).collect());
         texts.ok_or_else(|| self.refuse("must be an array of strings"))
+    }
+
+    /// Ids of rows, 1,000 at most.
+    pub(super) fn ids(&self) -> Result<Vec<i64>, FieldError> {
+        let ids: Option<Vec<i64>> = self.value.as_array().and_then(|list| list.iter().map(Value::as_i64).collect());
+        let ids = ids.ok_or_else(|| self.refuse("must be an array of integers"))?;
+        if ids.len() > MOST_IDS {
+            return Err(self.refuse(format!("must have {MOST_IDS} entries at most")));
+        }
+        Ok(ids)
     }
 
     /// An object that `errors` finds no fault in.

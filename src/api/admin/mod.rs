@@ -15,6 +15,7 @@ pub(super) mod error;
 mod explain;
 mod fields;
 mod history;
+mod logs;
 mod page;
 mod provider_body;
 mod providers;
@@ -46,6 +47,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
         .service(resource("/explain", "POST").route(web::post().to(explain::explain_route)))
         .configure(provider_routes)
         .configure(credential_routes)
+        .configure(logs::routes)
         .default_service(web::to(unknown_path));
     app.service(scope).service(resource("/health/detailed", "GET, HEAD").route(get().to(detailed::detailed)));
 }

@@ -4,12 +4,12 @@
 //! their shape; a test keeps description and readers in step.
 
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{AdditionalProperties, KnownFormat, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, KnownFormat, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::explain::LONGEST_MODEL;
-use super::fields::BODY_LIMIT;
+use super::fields::{BODY_LIMIT, MOST_IDS};
 use crate::config::ProviderKind;
 
 /// Declares types that stand for request bodies; nothing ever holds a value of them.
@@ -37,6 +37,7 @@ bodies! {
     Rotation = rotation();
     RollbackWish = rollback();
     RoutingQuestion = question();
+    LogIds = log_ids();
 }
 
 /// What a body is for. Only a new row has defaults: in a change, absent means unchanged.
@@ -126,6 +127,14 @@ fn rollback() -> ObjectBuilder {
     body("Where to go back to.", &["version"])
         .property("version", version.description(Some("0 is the empty configuration of a new database.")))
         .property("dry_run", flag().default(Some(json!(false))).description(Some("Only tell what would change.")))
+}
+
+fn log_ids() -> ObjectBuilder {
+    let id =
+        ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+    let ids =
+        ArrayBuilder::new().items(id).max_items(Some(MOST_IDS)).description(Some("Ids that no row has are ignored."));
+    body("Rows to delete.", &["ids"]).property("ids", ids)
 }
 
 fn question() -> ObjectBuilder {

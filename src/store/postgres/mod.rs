@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::target::{CONNECT_WITHIN, Target};
 use super::history::history_store;
 use super::io::Io;
+use super::logs::queries::logs_store;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
 use super::replicas::replicas_store;
@@ -30,6 +31,7 @@ use crate::settings::DatabaseSettings;
 
 diesel_store!(PostgresStore, AsyncPgConnection);
 history_store!(PostgresStore, AsyncPgConnection);
+logs_store!(PostgresStore, AsyncPgConnection, diesel::pg::Pg, bucket_number);
 replicas_store!(PostgresStore, AsyncPgConnection);
 secrets_store!(PostgresStore, AsyncPgConnection);
 
@@ -232,6 +234,23 @@ where
         Err(StoreError::Internal(reason)) if is_broken => Err(StoreError::Unavailable(reason)),
         other => other,
     }
+}
+
+/// The number of the bucket that a time is in.
+fn bucket_number(column: &str, secs: i64) -> String {
+    format!("CAST(floor(extract(epoch FROM {column}) / {secs}) AS BIGINT)")
+}
+
+/// For the rest of this transaction. Compiling a query takes longer than running one of these, and
+/// groups that do not fit into memory are written to files.
+async fn prepare_sums(c: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    Ok(c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?)
+}
+
+/// Whether this transaction is the one of all that deletes old logs.
+async fn may_prune(c: &mut AsyncPgConnection) -> Result<bool, StoreError> {
+    let turn = "pg_try_advisory_xact_lock(5495821037143)";
+    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(turn)).get_result(c).await?)
 }
 
 fn in_the_way(_elapsed: tokio::time::error::Elapsed) -> StoreError {

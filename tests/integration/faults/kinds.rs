@@ -82,39 +82,39 @@ impl Fault {
     ];
 
     /// What happens, in words.
-    pub fn title(self) -> String {
+    pub fn title(self, mode: Mode) -> String {
+        let by_mode = |whole: &'static str, streamed: &'static str| match mode {
+            Mode::Whole => whole,
+            Mode::Streamed => streamed,
+        };
         let words = match self {
             Self::Refused => "connection refused",
             Self::ResetBeforeHead => "reset before the head",
-            Self::ResetInBody => "reset in the body; of a stream before its first content",
+            Self::ResetInBody => by_mode("reset in the body", "reset before the first content"),
             Self::ResetMidStream => "reset mid-stream",
-            Self::CloseInBody => "closed in the body; of a stream before its first content",
-            Self::CloseMidStream => "a body that ends in order, without a terminal event",
+            Self::CloseInBody => by_mode("closed in the body", "closed before the first content"),
+            Self::CloseMidStream => "ends in order, without a terminal event",
             Self::Status(429) => "status 429 with Retry-After: 120",
-            Self::Status(status) => return format!("status {status}"),
+            Self::Status(status) => return format!("status {status}, {}", mode.name()),
             Self::HangBeforeHead => "hang before the head",
-            Self::HangInBody => "hang in the body; of a stream before its first content",
+            Self::HangInBody => by_mode("hang in the body", "hang before the first content"),
             Self::HangMidStream => "hang mid-stream",
-            Self::DripInBody => "slow drip without end; of a stream before its first content",
+            Self::DripInBody => by_mode("slow drip without end", "slow drip of comments without end"),
             Self::DripMidStream => "slow drip of content without end",
-            Self::LimitFirst => {
-                "error event first, of a type that is a 429; whole: the same as an answer of status 200"
-            }
-            Self::LimitMidStream => "error event mid-stream, of a type that is a 429; a good end behind it",
-            Self::ErrorFirst => {
-                "error event first, without a status of its own; whole: the same as an answer of status 200"
-            }
-            Self::ErrorMidStream => "error event mid-stream, without a status of its own; a good end behind it",
-            Self::JsonFirst => "invalid JSON; in a stream the first content",
-            Self::JsonMidStream => "invalid JSON mid-stream; a good end behind it",
-            Self::Utf8First => "invalid UTF-8; in a stream the first content",
-            Self::Utf8MidStream => "invalid UTF-8 mid-stream; a good end behind it",
-            Self::EndlessFirst => "100 MiB answer; of a stream the first event",
+            Self::LimitFirst => by_mode("status 200 with an error that is a 429", "first an error event that is a 429"),
+            Self::LimitMidStream => "mid-stream an error event that is a 429, a good end behind it",
+            Self::ErrorFirst => by_mode("status 200 with an error", "first an error event without a status of its own"),
+            Self::ErrorMidStream => "mid-stream an error event without a status of its own, a good end behind it",
+            Self::JsonFirst => by_mode("invalid JSON", "first content of invalid JSON, a good end behind it"),
+            Self::JsonMidStream => "invalid JSON mid-stream, a good end behind it",
+            Self::Utf8First => by_mode("invalid UTF-8", "first content of invalid UTF-8, a good end behind it"),
+            Self::Utf8MidStream => "invalid UTF-8 mid-stream, a good end behind it",
+            Self::EndlessFirst => by_mode("100 MiB answer", "100 MiB event before the first content"),
             Self::EndlessMidStream => "100 MiB event mid-stream",
-            Self::Empty => "empty body",
+            Self::Empty => by_mode("empty body", "empty stream"),
             Self::OnlyDone => "stream of only [DONE]",
         };
-        words.to_owned()
+        format!("{words}, {}", mode.name())
     }
 
     /// The modes in which it makes sense.

@@ -14,7 +14,9 @@ mod traces;
 mod wire;
 
 use self::cases::Case;
-use self::seen::Seen;
+use self::kinds::Fault;
+use self::run::Bench;
+use self::seen::{Seen, Who};
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the table is for those who run the test")]
@@ -26,6 +28,24 @@ fn every_fault_comes_to_what_the_rules_say() {
     let wrong: Vec<String> = seen.iter().filter_map(|(case, seen)| difference(case, seen)).collect();
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     table::check(&table);
+}
+
+/// Twice the default limit, for a buffer that grows is copied, and what the process needs anyway.
+const MOST_MEMORY: u64 = (2 * 64 + 128) << 20;
+
+#[test]
+fn an_answer_over_the_default_limit_costs_no_more_than_the_limit() {
+    let endless = |case: &Case| matches!(case.fault, Fault::EndlessFirst | Fault::EndlessMidStream);
+    let is_wanted = |case: &Case| endless(case) && !case.is_backed && case.client == case.provider;
+    let mut cases: Vec<Case> = Case::all().into_iter().filter(is_wanted).collect();
+    cases.iter_mut().enumerate().for_each(|(number, case)| case.number = number);
+    let bench = Bench::start(&cases, &[]);
+    for case in &cases {
+        let (expected, heard) = (rules::expected(case), client::ask(case, bench.address, &bench.key));
+        assert_eq!((heard.got, heard.answered), (expected.got, Some((Who::Faulty, 1))), "{case:?}");
+    }
+    let memory = bench.process.peak_memory();
+    assert!(memory.is_none_or(|memory| memory < MOST_MEMORY), "it took {memory:?} bytes");
 }
 
 /// What was seen of a case and is not what the rules say.

@@ -47,7 +47,7 @@ pub fn table(seen: &[(Case, Seen)]) -> String {
     let widths: Vec<usize> = HEADS.iter().enumerate().map(|(at, head)| width(at).max(head.len())).collect();
     let mut text = format!("{INTRODUCTION}\n{}\n", formatted(&HEADS.map(str::to_owned), &widths));
     for (fault, mode, groups) in &sections {
-        let title = format!("-- {}, {} ", fault.title(), mode.name());
+        let title = format!("-- {} ", fault.title(*mode));
         writeln!(text, "\n{title:-<width$}", width = widths.iter().sum::<usize>() + 12).unwrap();
         for line in lines(groups) {
             writeln!(text, "{}", formatted(&line, &widths)).unwrap();

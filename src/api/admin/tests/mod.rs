@@ -8,6 +8,7 @@ mod description;
 mod detailed;
 mod explain;
 mod history;
+mod logs;
 mod provider_fields;
 mod providers;
 
@@ -53,7 +54,9 @@ impl Api {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let env = HashMap::from([("ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned())]);
+        // The logs of tests are old.
+        let env = [("ADMIN_KEY", ADMIN_KEY), ("LOG_RETENTION_DAYS", "0")];
+        let env = HashMap::from(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let settings = Settings::parse(&env).unwrap();
         let (arbiter, telemetry) = (Arbiter::new(), Telemetry::new().unwrap());
         let store = store::open(&DatabaseSettings::plain(url.clone())).await.unwrap();

@@ -101,6 +101,29 @@ fn an_answer_crosses_to_the_byte_but_for_the_model() {
 }
 
 #[test]
+fn an_error_in_the_guise_of_a_success_is_told_as_what_it_is() {
+    let text = r#"{"error":{"message":"m","type":"t","code":"rate_limit_exceeded"}}"#;
+    let failure = OpenAiResponses.forward_response(&body(text), "alias").unwrap_err();
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Upstream(429), "m"));
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_not_forwarded_however_late_it_comes() {
+    let good = stream(&answer()[..5]);
+    let delta = br#"{"type":"response.output_text.delta","delta":"~","sequence_number":7}"#;
+    let misspelt: Vec<u8> = delta.iter().map(|byte| if *byte == b'~' { 0xff } else { *byte }).collect();
+    for bad in [&delta[..delta.len() - 1], &misspelt] {
+        let mut forwarder = OpenAiResponses.forward_stream(&peek(r#"{"model":"up","input":"x"}"#), "req-1");
+        let (mut out, bad) = (BytesMut::new(), [&good[..], b"data: ", bad, b"\n\n"].concat());
+        let mut frames = frames(&bad, usize::MAX);
+        let last = frames.pop().unwrap();
+        frames.iter().for_each(|frame| drop(forwarder.forward(frame, &mut out).unwrap()));
+        let failure = forwarder.forward(&last, &mut out).unwrap_err();
+        assert_eq!((failure.kind, &out[..]), (FailureKind::UpstreamStream, &good[..]));
+    }
+}
+
+#[test]
 fn error_bodies_are_known() {
     assert!(OpenAiResponses.is_error_body(br#"{"error":{"message":"m","type":"t"}}"#));
     for wrong in [&b"<html>"[..], b"{}", br#"{"error":"m"}"#, br#"{"error":{"message":null}}"#] {

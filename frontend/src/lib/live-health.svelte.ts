@@ -1,0 +1,23 @@
+// What the server sees of its providers, read again every few seconds while a page shows it.
+import { api, ok, type ProviderHealth } from './api/client';
+import { resource } from './resource.svelte';
+
+const EVERY_MS = 3000;
+
+export function liveHealth() {
+	const health = resource((signal) => ok(api.GET('/health/detailed', { signal })), { everyMs: () => EVERY_MS });
+	const byId = $derived(new Map<number, ProviderHealth>(health.data?.providers.map((one) => [one.id, one])));
+	const enabled = $derived(health.data?.providers.filter((one) => one.is_enabled) ?? []);
+	return {
+		health,
+		of: (id: number) => byId.get(id),
+		/** The weights of all that are enabled, as they are and as they count now. */
+		get weights() {
+			return enabled.reduce((sum, one) => sum + one.weight, 0);
+		},
+		get effective() {
+			return enabled.reduce((sum, one) => sum + one.effective_weight, 0);
+		}
+	};
+}
+export type LiveHealth = ReturnType<typeof liveHealth>;

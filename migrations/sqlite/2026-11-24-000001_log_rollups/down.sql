@@ -1,0 +1,15 @@
+DROP TRIGGER request_logs_after_insert;
+DROP TRIGGER request_logs_after_delete;
+DROP TRIGGER request_logs_after_update;
+DROP TABLE log_histograms;
+DROP TABLE log_days;
+DROP TABLE log_hours;
+CREATE INDEX request_logs_timestamp ON request_logs (timestamp);
+CREATE INDEX error_logs_timestamp ON error_logs (timestamp);
+DROP INDEX request_logs_newest;
+DROP INDEX request_logs_provider;
+DROP INDEX request_logs_model;
+DROP INDEX request_logs_credential;
+DROP INDEX request_logs_status;
+DROP INDEX request_logs_outcome;
+DROP INDEX error_logs_newest;

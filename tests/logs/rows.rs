@@ -1,0 +1,105 @@
+//! Rows as a busy installation has them: 8 providers, 30 models, 50 credentials, a few of which
+//! make most requests; each credential mostly uses four models.
+
+use chrono::Utc;
+use llm_proxy::store::RequestLog;
+
+/// Random numbers `a` to `h` between 0 and 1 become a row. Both databases know these words.
+const ROW: &str = "
+    INSERT INTO request_logs (timestamp, request_id, endpoint, credential_name, client, model_requested, model_mapped,
+        provider_name, provider_type, client_protocol, provider_protocol, is_streaming, status_code, outcome, attempts,
+        input_tokens, output_tokens, total_tokens, estimated, cost_microusd, total_duration_ms, ttft_ms, replica_id,
+        config_version)
+    SELECT at, 'request-{day}-' || n, '/v1/chat/completions', 'credential-' || credential,
+        CASE credential % 5 WHEN 0 THEN 'curl' WHEN 1 THEN 'codex' ELSE 'openai-python' END,
+        'model-' || model, 'model-' || model,
+        'provider-' || CASE WHEN d < 0.1 THEN (model + 1) % 8 ELSE model % 8 END, 'openai', 'openai', 'openai',
+        CASE WHEN e < 0.05 THEN credential % 3 = 0 ELSE credential % 3 <> 0 END,
+        CASE WHEN f < 0.95 THEN 200 WHEN f < 0.96 THEN 499 WHEN f < 0.975 THEN 429 WHEN f < 0.985 THEN 500
+            WHEN f < 0.99 THEN 400 ELSE 503 END,
+        CASE WHEN f < 0.95 THEN 'complete' WHEN f < 0.96 THEN 'cancelled' ELSE 'failed' END, 1,
+        input, output, input + output, e > 0.98, CASE WHEN model < 25 THEN input / 2 + output END,
+        200 + CAST(40000 * g * g * g * g AS INTEGER), 100 + CAST(2000 * h * h * h AS INTEGER), 'replica-1', 1
+    FROM (
+        SELECT n, at, d, e, f, g, h, credential,
+            CASE WHEN b < 0.85 THEN (credential * 7 + CAST(c * c * 4 AS INTEGER)) % 30
+                ELSE CAST(c * c * 29.999 - 0.499 AS INTEGER) END AS model,
+            CAST(5000 * g * h AS INTEGER) AS input, CAST(1000 * g * h AS INTEGER) AS output
+        FROM ({numbers}) AS numbers
+    ) AS row_values";
+
+fn day_sql(day: i64, numbers: &str) -> String {
+    ROW.replace("{day}", &day.to_string()).replace("{numbers}", numbers)
+}
+
+/// So many rows over the day that ends `days - day - 1` days ago.
+pub fn postgres_day(day: i64, days: i64, rows: i64) -> String {
+    let numbers = format!(
+        "SELECT n, now() - interval '1 day' * ({days} - {day}) + interval '1 day' * n / {rows} AS at,
+            CAST(a * a * 49.999 - 0.499 AS INTEGER) AS credential, b, c, d, e, f, g, h
+        FROM (SELECT n, random() AS a, random() AS b, random() AS c, random() AS d, random() AS e, random() AS f,
+            random() AS g, random() AS h FROM generate_series(1, {rows}) AS n OFFSET 0) AS random_values"
+    );
+    day_sql(day, &numbers)
+}
+
+/// The same for SQLite.
+pub fn sqlite_day(day: i64, days: i64, rows: i64) -> String {
+    let random = |name: char| format!("abs(random() / 2) / 4611686018427387904.0 AS {name}");
+    let randoms: Vec<String> = ('a'..='h').map(random).collect();
+    let now = Utc::now().timestamp_millis();
+    let numbers = format!(
+        "SELECT n, {now} - 86400000 * ({days} - {day}) + 86400000 * n / {rows} AS at,
+            CAST(a * a * 49.999 AS INTEGER) AS credential, b, c, d, e, f, g, h
+        FROM (WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {rows}),
+            random_values AS MATERIALIZED (SELECT n, {} FROM numbers) SELECT * FROM random_values) AS random_values",
+        randoms.join(", ")
+    );
+    day_sql(day, &numbers).replace("- 0.499 AS INTEGER", "AS INTEGER")
+}
+
+/// Rows as the program writes them.
+pub fn batch(rows: usize, seed: usize) -> Vec<RequestLog> {
+    let row = |n: usize| {
+        let mixed = (n + seed * 7919).wrapping_mul(2_654_435_761) >> 7;
+        let (credential, milliseconds) = (mixed % 50, i64::try_from(mixed % 9000).unwrap());
+        RequestLog {
+            timestamp: Utc::now(),
+            request_id: format!("batch-{seed}-{n}"),
+            endpoint: "/v1/chat/completions".to_owned(),
+            credential_name: format!("credential-{credential}"),
+            client: "curl".to_owned(),
+            model_requested: Some(format!("model-{}", (credential * 7 + mixed % 4) % 30)),
+            model_mapped: None,
+            provider_name: Some(format!("provider-{}", mixed % 8)),
+            provider_type: Some("openai".to_owned()),
+            client_protocol: "openai".to_owned(),
+            provider_protocol: Some("openai".to_owned()),
+            is_streaming: n % 2 == 0,
+            status_code: if n % 20 == 0 { 503 } else { 200 },
+            outcome: if n % 20 == 0 { "failed" } else { "complete" }.to_owned(),
+            attempts: 1,
+            input_tokens: Some(milliseconds),
+            output_tokens: Some(100),
+            total_tokens: Some(milliseconds + 100),
+            cached_tokens: None,
+            cache_write_tokens: None,
+            reasoning_tokens: None,
+            estimated: false,
+            cost_microusd: Some(7),
+            total_duration_ms: milliseconds,
+            ttft_ms: Some(milliseconds / 3),
+            gateway_us: Some(500),
+            dropped_fields: None,
+            error_category: None,
+            error_message: None,
+            upstream_request_id: None,
+            replica_id: "replica-1".to_owned(),
+            config_version: 1,
+            request_headers: None,
+            request_body: None,
+            response_body: None,
+        }
+    };
+    (0..rows).map(row).collect()
+}
