@@ -49,7 +49,7 @@ LOGS_ROWS ?= 10000000
 bench-logs: ## The log page's queries on 10 million rows (a tenth in SQLite), a quarter of an hour; takes 8 GB below TMPDIR
 	@tests/install-servers
 	@echo "compiling, filling and measuring ..."
-	LOGS_ROWS=$(LOGS_ROWS) cargo test --locked --test logs -- --nocapture --test-threads=1
+	LOGS_ROWS=$(LOGS_ROWS) cargo test --release --locked --test logs -- --nocapture --test-threads=1
 
 test-sdk: ## The official SDKs against a real server
 	tests/sdk/run
