@@ -12,6 +12,7 @@ mod completions;
 mod concurrency;
 mod config;
 mod cors;
+mod dashboards;
 mod demo;
 mod disconnects;
 mod early_answers;
