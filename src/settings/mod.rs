@@ -380,6 +380,16 @@ mod tests {
     }
 
     #[test]
+    fn logs_are_kept_for_so_many_days_or_for_ever() {
+        let parse_days = |days| parse(&[("ADMIN_KEY", "k"), ("LOG_RETENTION_DAYS", days)]);
+        let kept = |days| parse_days(days).unwrap().request_log.retention;
+        assert_eq!((kept("0"), kept("7")), (None, Some(Duration::from_secs(7 * 86_400))));
+        for wrong in ["-1", "1.5", "40000", "week"] {
+            assert_eq!(parse_days(wrong).unwrap_err()[0].variable, "LOG_RETENTION_DAYS", "{wrong}");
+        }
+    }
+
+    #[test]
     fn data_dir_moves_the_default_database() {
         let settings = parse(&[("ADMIN_KEY", "k"), ("DATA_DIR", "/data")]).unwrap();
         assert_eq!(settings.database.url.expose(), "sqlite:///data/llm-proxy.db");

@@ -26,7 +26,7 @@ type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 
 diesel_store!(SqliteStore, Sqlite);
 history_store!(SqliteStore, Sqlite);
-logs_store!(SqliteStore, Sqlite, diesel::sqlite::Sqlite, bucket_number);
+logs_store!(SqliteStore, Sqlite, diesel::sqlite::Sqlite);
 replicas_store!(SqliteStore, Sqlite);
 secrets_store!(SqliteStore, Sqlite);
 
@@ -226,11 +226,6 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     let path = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let name = path.into_os_string().into_string();
     name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
-}
-
-/// The number of the bucket that a time is in.
-fn bucket_number(column: &str, secs: i64) -> String {
-    format!("({column} / {})", secs.saturating_mul(1000))
 }
 
 /// SQLite sums as it is.

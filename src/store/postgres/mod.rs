@@ -31,7 +31,7 @@ use crate::settings::DatabaseSettings;
 
 diesel_store!(PostgresStore, AsyncPgConnection);
 history_store!(PostgresStore, AsyncPgConnection);
-logs_store!(PostgresStore, AsyncPgConnection, diesel::pg::Pg, bucket_number);
+logs_store!(PostgresStore, AsyncPgConnection, diesel::pg::Pg);
 replicas_store!(PostgresStore, AsyncPgConnection);
 secrets_store!(PostgresStore, AsyncPgConnection);
 
@@ -234,11 +234,6 @@ where
         Err(StoreError::Internal(reason)) if is_broken => Err(StoreError::Unavailable(reason)),
         other => other,
     }
-}
-
-/// The number of the bucket that a time is in.
-fn bucket_number(column: &str, secs: i64) -> String {
-    format!("CAST(floor(extract(epoch FROM {column}) / {secs}) AS BIGINT)")
 }
 
 /// For the rest of this transaction. Compiling a query takes longer than running one of these, and
