@@ -10,8 +10,6 @@ use rand::{RngExt as _, SeedableRng as _};
 pub struct Scale {
     /// Streams that their clients leave.
     pub aborts: u32,
-    /// Requests that are counted up everywhere.
-    pub sums: u32,
     /// Clients that leave streams, each one after the other.
     pub leavers: u32,
     /// How long providers fail at random, and requests a second meanwhile.
@@ -42,7 +40,6 @@ impl Scale {
         let seconds = |full: u32| Duration::from_secs(u64::from(full * percent / 100));
         Self {
             aborts: 1000 * percent,
-            sums: 100 * percent,
             leavers: 24,
             chaos: seconds(600),
             chaos_rate: 300,
@@ -56,7 +53,6 @@ impl Scale {
     const fn short() -> Self {
         Self {
             aborts: 2000,
-            sums: 1000,
             leavers: 8,
             chaos: Duration::from_secs(8),
             chaos_rate: 60,
