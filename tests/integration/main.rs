@@ -39,6 +39,7 @@ mod shutdown;
 mod slow_clients;
 mod streams;
 mod tls;
+mod told;
 mod upstream_errors;
 mod verbatim;
 mod weights;
