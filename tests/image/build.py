@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the steps of the Dockerfile without a container engine, in a Debian made by debootstrap.
 
-`build.py FOLDER` leaves the root of the last stage in FOLDER/image. The base images are stood in for by Debian's minimal
-system with the compilers of this machine, which have to be of the versions that the Dockerfile names. Needs root.
+`build.py FOLDER [ARG=value]` leaves the root of the last stage in FOLDER/image. The base images are stood in for by Debian's minimal
+system with the compilers of this machine, which have to be of the versions that the Dockerfile names. DEBIAN_ROOT
+is a folder where the system is kept for further runs. Needs root.
 """
 
 import fnmatch
@@ -85,8 +86,7 @@ class Stage:
                  "--ro-bind", "/etc/resolv.conf", "/etc/resolv.conf", "--ro-bind", "/etc/hosts", "/etc/hosts"]
         for source, target in tools():
             flags += ["--ro-bind", source, target]
-        passed = {name: value for name, value in os.environ.items() if re.match(r"(?i)(https?|no)_proxy$|.*_(CA_BUNDLE|CERT_FILE)|npm_config_registry", name)}
-        for name, value in {**passed, "CARGO_BUILD_JOBS": os.environ.get("JOBS", "2"), **self.env, **self.args}.items():
+        for name, value in {**network(), "CARGO_BUILD_JOBS": os.environ.get("JOBS", "2"), **self.env, **self.args}.items():
             flags += ["--setenv", name, value]
         subprocess.run(["nice", "-n", "10", "bwrap", "--cap-add", "ALL", *flags, *self.shell, command], check=True)
 
@@ -109,17 +109,21 @@ class Stage:
 
 
 def tools():
-    """The compilers of this machine, where a stage finds them."""
-    node = pathlib.Path(os.path.realpath(shutil.which("node"))).parents[1]
-    found = [(output("rustc", "--print", "sysroot"), "/opt/rust")]
-    if str(node) == "/usr":
-        raise SystemExit("node is Debian's own here; one in a folder of its own is needed")
-    found.append((str(node), "/opt/node"))
+    """The compilers and authorities of this machine, where a stage finds them."""
+    modules = pathlib.Path(os.path.realpath(shutil.which("npm"))).parents[2]
     home = pathlib.Path(os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo")))
-    for name in ("config.toml", "config"):
-        if (home / name).is_file():
-            found.append((str(home / name), "/root/.cargo/config.toml"))
+    found = [(output("rustc", "--print", "sysroot"), "/opt/rust"), (os.path.realpath(shutil.which("node")), "/opt/node/bin/node"),
+             (str(modules), "/opt/node/lib/node_modules"), ("/etc/ssl/certs/ca-certificates.crt", "/opt/authorities.crt")]
+    if (home / "config.toml").is_file():
+        found.append((str(home / "config.toml"), "/root/.cargo/config.toml"))
     return found
+
+
+def network():
+    """The variables by which registries are reached from here."""
+    passed = {name: value for name, value in os.environ.items() if re.match(r"(?i)(https?|no)_proxy$", name)}
+    names = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO"]
+    return {**passed, **dict.fromkeys(names, "/opt/authorities.crt"), "npm_config_registry": output("npm", "config", "get", "registry").splitlines()[-1]}
 
 
 def base(work, args):
@@ -130,11 +134,21 @@ def base(work, args):
             raise SystemExit(f"{name} is {args[name]} in the Dockerfile and {told} here (--any-version goes on)")
     # What the slim images of Debian have beside the minimal system.
     more = "ca-certificates,bash"
+    kept = os.environ.get("DEBIAN_ROOT")
+    if kept and pathlib.Path(kept).exists():
+        subprocess.run(["cp", "-a", kept, str(work / "debian")], check=True)
+        return
     subprocess.run(["debootstrap", "--variant=minbase", f"--include={more}", args["DEBIAN"], str(work / "debian")], check=True,
                    stdout=subprocess.DEVNULL)
-    for place in ("opt/rust", "opt/node", "root/.cargo"):
-        (work / "debian" / place).mkdir(parents=True)
-    (work / "debian/root/.cargo/config.toml").touch()
+    debian = work / "debian"
+    for place in ("opt/rust", "opt/node/bin", "opt/node/lib/node_modules", "root/.cargo"):
+        (debian / place).mkdir(parents=True)
+    for place in ("opt/node/bin/node", "opt/authorities.crt", "root/.cargo/config.toml"):
+        (debian / place).touch()
+    for name in ("npm", "npx"):
+        (debian / "opt/node/bin" / name).symlink_to(f"../lib/node_modules/npm/bin/{name}-cli.js")
+    if kept:
+        subprocess.run(["cp", "-a", str(debian), kept], check=True)
 
 
 def filled(text, args):
