@@ -168,6 +168,7 @@ mod tests {
 
     use super::*;
     use crate::store;
+    use crate::store::logs::{Dimension, RequestFilter};
 
     fn row() -> RequestLog {
         RequestLog {
@@ -228,6 +229,44 @@ mod tests {
         let stored = store.prune_request_logs(chrono::Utc::now() + chrono::Duration::days(1)).await.unwrap();
         assert_eq!(u64::try_from(stored).unwrap() + dropped, 3000);
         assert!(stored >= 700, "{stored}");
+    }
+
+    #[actix::test]
+    async fn old_rows_are_deleted_at_the_start_and_every_hour_and_kept_for_ever_without_a_retention() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("m.db").display());
+        let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
+        let day = Duration::from_secs(86_400);
+        let old = RequestLog { timestamp: chrono::Utc::now() - 2 * day, ..row() };
+        let append = async || store.append_request_logs(&[old.clone(), row()]).await.unwrap();
+        let count = async || {
+            store.log_stats(RequestFilter::default()).await.unwrap()[&(Dimension::All, String::new())].requests
+        };
+        append().await;
+        // With no clock but the actor's own timers hours pass as soon as all is idle.
+        tokio::time::pause();
+        let telemetry = Telemetry::new().unwrap();
+        let start = |retention| {
+            let settings = RequestLogSettings { enabled: true, errors: true, bodies: None, queue: 9, retention };
+            MetricsActor::new(Arc::clone(&store), settings, &telemetry).start()
+        };
+        let keeps_all = start(None);
+        tokio::time::sleep(3 * PRUNE_EVERY).await;
+        keeps_all.send(Flush).await.unwrap();
+        assert_eq!(count().await, 2);
+        let _actor = start(Some(day));
+        let pruned = async |left| {
+            // In real time: the database knows no other.
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while count().await > left {
+                assert!(std::time::Instant::now() < end);
+                tokio::time::sleep(PRUNE_EVERY / 7).await;
+            }
+        };
+        pruned(1).await;
+        append().await;
+        pruned(2).await;
+        assert_eq!(count().await, 2);
     }
 
     #[actix::test]

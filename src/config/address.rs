@@ -193,6 +193,12 @@ mod tests {
             ("::ffff:a9fe:a9fe", Metadata),
             ("::168.63.129.16", Metadata),
             ("64:ff9b::100.100.100.200", Metadata),
+            ("192.0.0.192", Metadata),
+            // RFC 8215, RFC 2765 (2.1) and RFC 3056 (2): translators and 6to4.
+            ("64:ff9b:1::a9fe:a9fe", Metadata),
+            ("::ffff:0:a9fe:a9fe", Metadata),
+            ("2002:a9fe:a9fe::1", Metadata),
+            ("2002:a9fe:101::1", LinkLocal),
         ] {
             let address: IpAddr = address.parse().unwrap();
             assert_eq!(AddressRule::default().check(address), Err(class), "{address}");
@@ -219,6 +225,9 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:10.0.0.1",
             "64:ff9b::8.8.8.8",
+            "64:ff9b:1::8.8.8.8",
+            "2002:808:808::1",
+            "192.0.0.193",
             "2001:db8::a9fe:a9fe",
             "fd00:ec2::1",
             "fec0::1",

@@ -225,6 +225,16 @@ impl Settings {
         let database = database::database(&mut read);
         read.finish(database)
     }
+
+    /// Reads only where the server listens.
+    ///
+    /// # Errors
+    /// The variables that are wrong.
+    pub fn parse_listener(env: &dyn Env) -> Result<(IpAddr, u16), Vec<SettingError>> {
+        let mut read = Reader::new(env);
+        let listener = listener(&mut read);
+        read.finish(listener)
+    }
 }
 
 fn admin_key(read: &mut Reader<'_>) -> AdminKey {
@@ -245,11 +255,17 @@ fn replica_id(read: &mut Reader<'_>) -> String {
     })
 }
 
+fn listener(read: &mut Reader<'_>) -> (IpAddr, u16) {
+    let host = read.parsed("HOST", IpAddr::from([0, 0, 0, 0]), "an IP address");
+    (host, read.parsed("PORT", 18_000, "a port from 0 to 65535"))
+}
+
 fn http(read: &mut Reader<'_>) -> HttpSettings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (host, port) = listener(read);
     HttpSettings {
-        host: read.parsed("HOST", IpAddr::from([0, 0, 0, 0]), "an IP address"),
-        port: read.parsed("PORT", 18_000, "a port from 0 to 65535"),
+        host,
+        port,
         workers: read.whole("WORKERS", cores, 1..=1024),
         max_body_bytes: read.whole("MAX_BODY_BYTES", 33_554_432, 1..=usize::MAX),
         clients: clients::clients(read),
@@ -377,6 +393,16 @@ mod tests {
         }
         let text = format!("{wrong:?}");
         assert!(!text.contains("hunter2") && !text.contains("sécret"), "{text}");
+    }
+
+    #[test]
+    fn logs_are_kept_for_so_many_days_or_for_ever() {
+        let parse_days = |days| parse(&[("ADMIN_KEY", "k"), ("LOG_RETENTION_DAYS", days)]);
+        let kept = |days| parse_days(days).unwrap().request_log.retention;
+        assert_eq!((kept("0"), kept("7")), (None, Some(Duration::from_secs(7 * 86_400))));
+        for wrong in ["-1", "1.5", "40000", "week"] {
+            assert_eq!(parse_days(wrong).unwrap_err()[0].variable, "LOG_RETENTION_DAYS", "{wrong}");
+        }
     }
 
     #[test]

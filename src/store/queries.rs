@@ -175,7 +175,7 @@ macro_rules! diesel_store {
         // === logs ===
 
         /// Logs removed per transaction: few enough that other writers hardly wait.
-        const PRUNED_AT_ONCE: i64 = 5_000;
+        const PRUNED_AT_ONCE: i64 = 1_000;
 
         /// Removes a bounded number of the oldest rows of a log.
         macro_rules! prune {

@@ -103,6 +103,7 @@ macro_rules! store_test_suite {
             sums_over_any_window_are_those_of_its_rows
             percentiles_are_exact_in_a_narrow_window_and_near_in_a_wide_one
             old_rows_are_pruned_a_part_at_a_time_by_one_of_many
+            a_row_is_appended_while_many_old_ones_are_pruned
         }
     };
     ($database:ty: $($test:ident)*) => {

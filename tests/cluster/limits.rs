@@ -28,7 +28,10 @@ struct Limited {
 impl Limited {
     fn start() -> Self {
         let (postgres, redis, mock) = (Postgres::shared(), Redis::start(), Mock::start());
-        let cluster = Cluster::start(&postgres.url(&postgres.create_database()), &[("REDIS_URL", &redis.url())]);
+        // On a busy machine Redis may take its time; that is not what is tested.
+        let shared = [("REDIS_URL", redis.url()), ("REDIS_TIMEOUT_MS", "2000".to_owned())];
+        let variables = shared.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let cluster = Cluster::start(&postgres.url(&postgres.create_database()), &variables);
         let mut admin = cluster.replicas[0].admin();
         admin.change("POST", "/providers", &mock.provider("mock"));
         let (version, _) = admin.credential(KEY, &json!({"rate_limit": RATE, "burst": BURST}));

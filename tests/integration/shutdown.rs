@@ -36,7 +36,7 @@ struct Server {
     process: Process,
     address: SocketAddr,
     bearer: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -57,7 +57,7 @@ impl Server {
         );
         let key = make("/admin/v1/credentials", json!({"name": "tester"}));
         let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
-        Self { process, address, bearer, _folder: folder }
+        Self { process, address, bearer, folder }
     }
 
     fn begin(&self, body: &Value) -> Connection {
@@ -253,7 +253,8 @@ fn clients_that_read_nothing_do_not_hold_the_process_back() {
         let _ = sent.send(());
         [Act::stream_head()].into_iter().chain(events).chain([Act::Hang]).collect()
     });
-    let server = Server::before(&upstream, &[("SHUTDOWN_DRAIN_SECS", "1"), ("CLIENT_STALL_SECS", "0")]);
+    let variables = [("SHUTDOWN_DRAIN_SECS", "1"), ("CLIENT_STALL_SECS", "0"), ("DB_URL", "sqlite://test.db")];
+    let server = Server::before(&upstream, &variables);
     let mut reader = server.begin(&hello_stream("m"));
     socket2::SockRef::from(&*reader.socket()).set_recv_buffer_size(65_536).unwrap();
     assert_eq!(reader.head().status, 200);
@@ -267,4 +268,8 @@ fn clients_that_read_nothing_do_not_hold_the_process_back() {
     // actix-server, which looks once a second; the rest is the machine's.
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}: {log}", begin.elapsed());
     assert!(log.contains("\"message\":\"stopped\""), "{log}");
+    // It was this server that ended the stream, not its client.
+    let rows = log_rows(server.folder.path());
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.outcome.as_str(), row.error_category.as_deref()), ("failed", Some("internal_error")), "{row:?}");
 }

@@ -211,14 +211,17 @@ fn an_error_event_before_any_content_is_an_http_error_with_its_own_code() {
 }
 
 #[test]
-fn secrets_in_an_error_event_are_masked() {
-    let error = "data: {\"error\":{\"message\":\"bad key sk-secret-of-main\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+fn secrets_in_an_error_event_are_masked_in_each_of_its_members() {
+    let error = "data: {\"error\":{\"message\":\"bad key sk-secret-of-main\",\"type\":\"server_error\",\"param\":\"Bearer sk-secret-of-main\",\"code\":\"sk-secret-of-main\"}}\n\n";
     let proxy = TestProxy::before(&Upstream::stream(&[chunk(r#"{"content":"a"}"#).as_str(), error]));
     let begun = proxy.chat(&hello_stream("m"));
     let proxy = TestProxy::before(&Upstream::stream(&[error]));
     let refused = proxy.chat(&hello_stream("m"));
     for answer in [begun, refused] {
         assert!(answer.text().contains("bad key ***"), "{answer:?}");
+        assert!(answer.text().contains("\"Bearer ***\""), "{answer:?}");
+        // Headers are looked at, too.
+        assert!(!format!("{answer:?}").contains("sk-secret"), "{answer:?}");
     }
 }
 
@@ -239,6 +242,18 @@ fn a_silent_stream_ends_in_time() {
         assert!(!answer.text().contains(DONE));
         upstream.hangup();
     }
+}
+
+#[test]
+fn the_time_of_a_stream_is_that_of_all_its_attempts() {
+    let silent = || Upstream::new(|_| vec![Act::Hang]);
+    let upstreams = [silent(), silent(), silent()];
+    let [first, second, third] = &upstreams;
+    let proxy = TestProxy::before_with(first, &[("STREAM_TOTAL_TIMEOUT_SECS", "0.3")]);
+    proxy.provider("second", &second.base(), json!({"m": "real"}));
+    proxy.provider("third", &third.base(), json!({"m": "real"}));
+    assert_error(&proxy.chat(&hello_stream("m")), 504, "stream_total_timeout");
+    assert_eq!(upstreams.iter().map(Upstream::waiting).sum::<usize>(), 1);
 }
 
 #[test]

@@ -14,27 +14,45 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use llm_proxy::settings::DatabaseSettings;
-use llm_proxy::store::logs::{Begin, Outcome, REQUEST_SORTS, RequestFilter, Slice, SummaryWindow};
+use llm_proxy::store::logs::{
+    Begin, ERROR_SORTS, ErrorFilter, Outcome, REQUEST_SORTS, RequestFilter, Slice, SortColumn, SummaryWindow,
+};
 use llm_proxy::store::{self, Store};
 
-use self::rows::{batch, postgres_day, sqlite_day};
+use self::rows::{ERRORS, batch, postgres_day, postgres_repeat, sqlite_day};
 use self::servers::Postgres;
+
+/// Prints a line.
+macro_rules! told {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*).unwrap();
+    }};
+}
 
 const DAYS: i64 = 30;
 const RUNS: usize = 9;
 
+/// The size of a test is no setting of the product.
+#[expect(clippy::disallowed_methods, reason = "`settings` reads what the product is told")]
 fn size() -> i64 {
-    std::env::var("LOGS_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(6000)
+    let value = std::env::var("LOGS_ROWS").ok().filter(|value| !value.is_empty());
+    value.map_or(6000, |value| value.parse().unwrap_or_else(|error| panic!("LOGS_ROWS: {error}")))
 }
 
 fn tell(database: &str, what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("logs: {database:10} {what:44} median {:8.1} ms, worst {:8.1} ms", ms(median), ms(worst));
+    told!("logs: {database:10} {what:44} median {:8.1} ms, worst {:8.1} ms", ms(median), ms(worst));
 }
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+/// Rows a second.
+fn rate(rows: i64, begin: Instant) -> i64 {
+    rows * 1000 / i64::try_from(begin.elapsed().as_millis()).unwrap().max(1)
 }
 
 async fn timed<T>(database: &str, what: &str, mut call: impl AsyncFnMut() -> T) {
@@ -48,7 +66,11 @@ async fn timed<T>(database: &str, what: &str, mut call: impl AsyncFnMut() -> T) 
 }
 
 fn page(begin: Begin) -> Slice {
-    Slice { sort: REQUEST_SORTS[0], descending: true, begin, size: 50, count: true }
+    sorted(REQUEST_SORTS[0], begin)
+}
+
+fn sorted(sort: SortColumn, begin: Begin) -> Slice {
+    Slice { sort, descending: true, begin, size: 50, count: true }
 }
 
 fn filters() -> Vec<(&'static str, RequestFilter)> {
@@ -71,6 +93,9 @@ fn filters() -> Vec<(&'static str, RequestFilter)> {
             let model = named("model-0");
             RequestFilter { provider_name: named("provider-1"), model, error_only: true, ..all() }
         }),
+        ("client", RequestFilter { client: named("codex"), ..all() }),
+        ("streamed", RequestFilter { is_streaming: Some(true), ..all() }),
+        ("estimated", RequestFilter { estimated: Some(true), ..all() }),
         ("last hour", RequestFilter { start_time: since(1), ..all() }),
         ("last day", RequestFilter { start_time: since(24), ..all() }),
         ("last day of a model", RequestFilter { start_time: since(24), model: named("model-0"), ..all() }),
@@ -78,15 +103,48 @@ fn filters() -> Vec<(&'static str, RequestFilter)> {
     ]
 }
 
-async fn measure(database: &str, store: Arc<dyn Store>) {
+fn error_filters() -> Vec<(&'static str, ErrorFilter)> {
+    let all = ErrorFilter::default;
+    let named = |name: &str| Some(name.to_owned());
+    vec![
+        ("all", all()),
+        ("provider", ErrorFilter { provider_name: named("provider-1"), ..all() }),
+        ("category", ErrorFilter { error_category: named("provider_429"), ..all() }),
+        ("rare credential", ErrorFilter { credential_name: named("credential-49"), ..all() }),
+        ("last day", ErrorFilter { start_time: Some(Utc::now() - chrono::Duration::days(1)), ..all() }),
+    ]
+}
+
+async fn measure_lists(database: &str, store: &dyn Store) {
     for (what, filter) in filters() {
         let first = async || store.request_logs(filter.clone(), page(Begin::Skip(0))).await.unwrap();
-        assert!(!first().await.items.is_empty(), "{what}");
+        // Rare names may be missing among few rows.
+        assert!(!first().await.items.is_empty() || size() < 1_000_000, "{what}");
         timed(database, &format!("first page: {what}"), first).await;
     }
-    let next = store.request_logs(RequestFilter::default(), page(Begin::Skip(5000))).await.unwrap().next.unwrap();
-    let after = async || store.request_logs(RequestFilter::default(), page(Begin::After(next.clone()))).await.unwrap();
-    timed(database, "next page by cursor", after).await;
+    let all = RequestFilter::default;
+    // Halfway, as who has turned a hundred thousand pages.
+    let middle = Utc::now() - chrono::Duration::days(DAYS / 2);
+    let until = RequestFilter { end_time: Some(middle), ..all() };
+    let deep = store.request_logs(until, page(Begin::Skip(0))).await.unwrap().next.unwrap();
+    let after = async || store.request_logs(all(), page(Begin::After(deep.clone()))).await.unwrap();
+    timed(database, "page in the middle by cursor", after).await;
+    let numbered = async || store.request_logs(all(), page(Begin::Skip(5000))).await.unwrap();
+    timed(database, "page 101 by number", numbered).await;
+    let last_day = || RequestFilter { start_time: Some(Utc::now() - chrono::Duration::days(1)), ..all() };
+    for sort in &REQUEST_SORTS[1..] {
+        let first = async || store.request_logs(last_day(), sorted(*sort, Begin::Skip(0))).await.unwrap();
+        timed(database, &format!("first page: last day by {}", sort.name), first).await;
+    }
+    for (what, filter) in error_filters() {
+        let first = async || store.error_logs(filter.clone(), sorted(ERROR_SORTS[0], Begin::Skip(0))).await.unwrap();
+        // Rare names may be missing among few rows.
+        assert!(!first().await.items.is_empty() || size() < 1_000_000, "{what}");
+        timed(database, &format!("first page of errors: {what}"), first).await;
+    }
+}
+
+async fn measure_sums(database: &str, store: &dyn Store) {
     for (what, hours) in [("hour", 1), ("day", 24), ("30 days", DAYS * 24)] {
         let start = Utc::now() - chrono::Duration::hours(hours);
         let filter = RequestFilter { start_time: Some(start), ..RequestFilter::default() };
@@ -94,23 +152,50 @@ async fn measure(database: &str, store: Arc<dyn Store>) {
     }
     let model = RequestFilter { model: Some("model-0".to_owned()), ..RequestFilter::default() };
     timed(database, "stats: a model, all time", async || store.log_stats(model.clone()).await.unwrap()).await;
-    for (what, hours, bucket_secs) in
-        [("hour", 1, 60), ("10 hours", 10, 300), ("day", 24, 3600), ("30 days", DAYS * 24, 86400)]
-    {
+    for (what, minutes, bucket_secs) in [
+        ("15 minutes", 15, 10),
+        ("hour", 60, 60),
+        ("6 hours", 360, 300),
+        ("day", 1440, 3600),
+        ("7 days", 7 * 1440, 86400),
+        ("30 days", DAYS * 1440, 86400),
+    ] {
         let end = Utc::now();
-        let window = SummaryWindow { start: end - chrono::Duration::hours(hours), end, bucket_secs };
+        let window = SummaryWindow { start: end - chrono::Duration::minutes(minutes), end, bucket_secs };
         timed(database, &format!("summary: last {what}"), async || store.log_summary(window).await.unwrap()).await;
     }
+}
+
+async fn measure_writes(database: &str, store: &dyn Store) {
     let mut number = 0;
-    let insert = async || {
+    let mut insert = async || {
         number += 1;
-        store.append_request_logs(&batch(500, number)).await.unwrap();
+        store.append_request_logs(&batch(1000, number)).await.unwrap();
     };
-    timed(database, "insert a batch of 500 rows", insert).await;
-    let begin = Instant::now();
+    timed(database, "insert 1000 rows", &mut insert).await;
     let before = Utc::now() - chrono::Duration::days(DAYS) + chrono::Duration::hours(2);
-    let pruned = store.prune_request_logs(before).await.unwrap();
-    println!("logs: {database:10} pruned {pruned} rows in {:.1} ms", ms(begin.elapsed()));
+    let begin = Instant::now();
+    let mut prune = std::pin::pin!(store.prune_request_logs(before));
+    let mut inserts = Vec::new();
+    let pruned = loop {
+        let began = Instant::now();
+        tokio::select! {
+            biased;
+            pruned = &mut prune => break pruned.unwrap(),
+            () = insert() => inserts.push(began.elapsed()),
+        }
+    };
+    let each = ms(begin.elapsed()) * 1000.0 / f64::from(u32::try_from(pruned).unwrap().max(1));
+    told!("logs: {database:10} deleted {pruned} old rows, {each:.1} ms per 1000");
+    if !inserts.is_empty() {
+        tell(database, "insert 1000 rows meanwhile", inserts);
+    }
+}
+
+async fn measure(database: &str, store: Arc<dyn Store>) {
+    measure_lists(database, &*store).await;
+    measure_sums(database, &*store).await;
+    measure_writes(database, &*store).await;
 }
 
 async fn filled(url: String) -> Arc<dyn Store> {
@@ -125,15 +210,19 @@ async fn the_log_page_on_postgresql() {
     let name = server.create_database();
     let store = filled(server.url(&name)).await;
     let begin = Instant::now();
-    for day in 0..DAYS {
-        server.execute(&name, &postgres_day(day, DAYS, size() / DAYS));
-    }
-    let rate = size() as f64 / begin.elapsed().as_secs_f64();
-    println!("logs: PostgreSQL {} rows, filled at {rate:.0} rows/s", size());
+    server.execute(&name, &postgres_day(DAYS, size() / DAYS));
+    server.execute(&name, &postgres_repeat(DAYS));
+    let counts = "SELECT COUNT(DISTINCT requests) FROM (
+        SELECT COUNT(*) AS requests FROM request_logs UNION ALL SELECT SUM(requests) FROM log_hours
+        UNION ALL SELECT SUM(requests) FROM log_sums GROUP BY unit, dimension
+        UNION ALL SELECT SUM(requests) FROM log_histograms WHERE metric = 0 GROUP BY unit, dimension) AS counted";
+    assert_eq!(server.texts(&name, counts), ["1"]);
+    server.execute(&name, ERRORS);
+    told!("logs: PostgreSQL {} rows, filled in {} s", size(), begin.elapsed().as_secs());
     server.execute(&name, "VACUUM ANALYZE");
     let sizes = "SELECT relname || ' ' || reltuples::bigint || ' rows, ' || pg_size_pretty(pg_total_relation_size(oid)) \
-                 FROM pg_class WHERE relname IN ('request_logs', 'log_hours', 'log_days', 'log_histograms') ORDER BY 1";
-    server.texts(&name, sizes).iter().for_each(|line| println!("logs: PostgreSQL {line}"));
+                 FROM pg_class WHERE relname IN ('request_logs', 'error_logs', 'log_hours', 'log_days', 'log_sums', 'log_histograms') ORDER BY 1";
+    server.texts(&name, sizes).iter().for_each(|line| told!("logs: PostgreSQL {line}"));
     measure("PostgreSQL", store).await;
 }
 
@@ -149,7 +238,8 @@ async fn the_log_page_on_sqlite() {
     for day in 0..DAYS {
         connection.batch_execute(&sqlite_day(day, DAYS, size / DAYS)).unwrap();
     }
-    let rate = size as f64 / begin.elapsed().as_secs_f64();
-    println!("logs: SQLite {size} rows, filled at {rate:.0} rows/s");
+    connection.batch_execute(ERRORS).unwrap();
+    let rate = rate(size, begin);
+    told!("logs: SQLite {size} rows, filled at {rate} rows/s");
     measure("SQLite", store).await;
 }

@@ -28,22 +28,71 @@ const ROW: &str = "
         FROM ({numbers}) AS numbers
     ) AS row_values";
 
+/// An error log of every request that failed.
+pub const ERRORS: &str = "
+    INSERT INTO error_logs (request_id, timestamp, attempt, error_category, endpoint, client_protocol, provider_name,
+        model_requested, response_status_code, total_duration_ms, credential_name, client, is_streaming)
+    SELECT request_id, timestamp, 1,
+        CASE status_code WHEN 429 THEN 'provider_429' WHEN 503 THEN 'no_provider' ELSE 'provider_5xx' END, endpoint,
+        client_protocol, provider_name, model_requested, status_code, total_duration_ms, credential_name, client,
+        is_streaming
+    FROM request_logs WHERE outcome = 'failed' ORDER BY timestamp";
+
 fn day_sql(day: i64, numbers: &str) -> String {
     ROW.replace("{day}", &day.to_string()).replace("{numbers}", numbers)
 }
 
-/// So many rows over the day that ends `days - day - 1` days ago.
-pub fn postgres_day(day: i64, days: i64, rows: i64) -> String {
+/// So many rows over the day that began `days` days ago.
+pub fn postgres_day(days: i64, rows: i64) -> String {
     let numbers = format!(
-        "SELECT n, now() - interval '1 day' * ({days} - {day}) + interval '1 day' * n / {rows} AS at,
+        "SELECT n, now() - interval '1 day' * {days} + interval '1 day' * n / {rows} AS at,
             CAST(a * a * 49.999 - 0.499 AS INTEGER) AS credential, b, c, d, e, f, g, h
         FROM (SELECT n, random() AS a, random() AS b, random() AS c, random() AS d, random() AS e, random() AS f,
             random() AS g, random() AS h FROM generate_series(1, {rows}) AS n OFFSET 0) AS random_values"
     );
-    day_sql(day, &numbers)
+    // Sums over so many rows at once need more memory than those of a batch.
+    format!("SET work_mem = '64MB'; {}", day_sql(0, &numbers))
 }
 
-/// The same for SQLite.
+/// Repeats the only day that is there on the days after it, with its rollups in the order of
+/// time, as they come about: triggers would take half an hour for ten million rows.
+pub fn postgres_repeat(days: i64) -> String {
+    let columns = "endpoint, credential_name, client, model_requested, model_mapped, provider_name, provider_type,
+        client_protocol, provider_protocol, is_streaming, status_code, outcome, attempts, input_tokens, output_tokens,
+        total_tokens, estimated, cost_microusd, total_duration_ms, ttft_ms, replica_id, config_version";
+    let last = days - 1;
+    let mut sql = format!(
+        "SET work_mem = '256MB'; ALTER TABLE request_logs DISABLE TRIGGER USER;
+        INSERT INTO request_logs (timestamp, request_id, {columns})
+        SELECT timestamp + day * interval '1 day', 'request-' || day || substr(request_id, 10), {columns}
+        FROM generate_series(1, {last}) AS day CROSS JOIN LATERAL (SELECT * FROM request_logs ORDER BY id) AS first;
+        ALTER TABLE request_logs ENABLE TRIGGER USER;"
+    );
+    let keys = "provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated";
+    let sums = ["requests", "input_tokens", "output_tokens", "total_tokens", "cost_microusd", "priced", "duration_ms"];
+    let sums = [&sums[..], &["ttft_ms", "ttft_requests"]].concat();
+    let named = [&["failed", "cancelled"], &sums[..]].concat();
+    for (table, keys, sums) in [
+        ("log_hours", keys, &sums[..]),
+        ("log_days", keys, &sums[..]),
+        ("log_sums", "unit, dimension, name", &named[..]),
+        ("log_histograms", "unit, dimension, name, metric, bin", &["requests"][..]),
+    ] {
+        let added: Vec<String> = sums.iter().map(|column| format!("SUM({column})")).collect();
+        sql.push_str(&format!(
+            "CREATE TEMPORARY TABLE first AS SELECT * FROM {table}; TRUNCATE {table};
+            INSERT INTO {table} (start, {keys}, {})
+            SELECT start + day * interval '1 day' AS start, {keys}, {}
+            FROM first CROSS JOIN generate_series(0, {last}) AS day
+            GROUP BY start + day * interval '1 day', {keys} ORDER BY 1; DROP TABLE first;",
+            sums.join(", "),
+            added.join(", ")
+        ));
+    }
+    sql
+}
+
+/// So many rows over the day that began `days - day` days ago, for SQLite.
 pub fn sqlite_day(day: i64, days: i64, rows: i64) -> String {
     let random = |name: char| format!("abs(random() / 2) / 4611686018427387904.0 AS {name}");
     let randoms: Vec<String> = ('a'..='h').map(random).collect();
@@ -75,9 +124,9 @@ pub fn batch(rows: usize, seed: usize) -> Vec<RequestLog> {
             provider_type: Some("openai".to_owned()),
             client_protocol: "openai".to_owned(),
             provider_protocol: Some("openai".to_owned()),
-            is_streaming: n % 2 == 0,
-            status_code: if n % 20 == 0 { 503 } else { 200 },
-            outcome: if n % 20 == 0 { "failed" } else { "complete" }.to_owned(),
+            is_streaming: n.is_multiple_of(2),
+            status_code: if n.is_multiple_of(20) { 503 } else { 200 },
+            outcome: if n.is_multiple_of(20) { "failed" } else { "complete" }.to_owned(),
             attempts: 1,
             input_tokens: Some(milliseconds),
             output_tokens: Some(100),

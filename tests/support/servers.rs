@@ -1,7 +1,7 @@
 //! Real PostgreSQL and Redis servers for tests, from the machine's packages. Each runs in a folder
 //! of its own, listens on loopback only, and ends with the test process, however that ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,8 +15,10 @@ use tempfile::TempDir;
 const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs the command behind it; ends it when its own input ends, which is when the test process
-/// does. The first line of its output is the process id of the server.
-const GUARD: &str = r#""$@" >server.log 2>&1 </dev/null & pid=$!; echo $pid; read -r _; kill -INT $pid; wait $pid"#;
+/// does, or has a line. Unless that says so, it removes what the server wrote: nobody else will,
+/// when a process ends. The first line of its output is the process id of the server.
+const GUARD: &str = r#""$@" >server.log 2>&1 </dev/null & pid=$!; echo $pid
+read -r word; kill -INT $pid; wait $pid; [ "$word" = keep ] || rm -rf ./*"#;
 
 /// A server process and what ends it.
 pub struct Daemon {
@@ -43,7 +45,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
+        if let Some(mut stdin) = self.guard.stdin.take() {
+            // It may have ended by itself.
+            let _ = stdin.write_all(b"keep\n");
+        }
         // Frozen processes do not notice.
         self.signal("CONT");
         let _ = self.guard.wait();

@@ -6,6 +6,7 @@ DROP TRIGGER request_logs_truncated ON request_logs;
 DROP FUNCTION log_rollups;
 DROP FUNCTION log_rollups_empty;
 DROP TABLE log_histograms;
+DROP TABLE log_sums;
 DROP TABLE log_days;
 DROP TABLE log_hours;
 CREATE INDEX request_logs_timestamp ON request_logs (timestamp);

@@ -1,7 +1,10 @@
 DROP TRIGGER request_logs_after_insert;
 DROP TRIGGER request_logs_after_delete;
 DROP TRIGGER request_logs_after_update;
+DROP VIEW log_changes;
+DROP TABLE log_progress;
 DROP TABLE log_histograms;
+DROP TABLE log_sums;
 DROP TABLE log_days;
 DROP TABLE log_hours;
 CREATE INDEX request_logs_timestamp ON request_logs (timestamp);

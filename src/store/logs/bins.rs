@@ -1,30 +1,29 @@
 //! Durations in bins whose width grows with them.
 //!
-//! Below 32 ms every millisecond is a bin of its own; from there on every power of two has 16
-//! bins. The middle of a bin is at most 1/32 (3.2 %) away from any duration in it. The triggers of
+//! Below 16 ms every millisecond is a bin of its own; from there on every power of two has 8
+//! bins. The middle of a bin is at most 1/16 (6.3 %) away from any duration in it. The triggers of
 //! the rollups have the same rule.
 
-/// Durations from here on (9.3 hours, in milliseconds) share the last bin.
-const LAST: u32 = 25;
+/// Durations from 33,554,432 ms (9.3 hours) on share this bin.
+const LAST: i64 = 184;
 
-/// The bin of a column, in SQL of either database.
-pub(in crate::store) fn expression(column: &str) -> String {
-    let mut text = format!("CASE WHEN {column} < 0 THEN 0 WHEN {column} < 32 THEN {column}");
-    for (power, first) in (5..LAST).zip((32..).step_by(16)) {
-        let (from, width) = (1_u64 << power, 1_u64 << (power - 4));
-        text.push_str(&format!(" WHEN {column} < {} THEN {first} + ({column} - {from}) / {width}", from * 2));
-    }
-    text.push_str(" ELSE 352 END");
-    text
+/// The bin of a duration in milliseconds.
+pub(super) fn bin(value: i64) -> i64 {
+    let Some(power) = value.checked_ilog2().map(i64::from).filter(|power| *power >= 4) else {
+        return value.max(0);
+    };
+    // The three bits below the highest one.
+    let place = (value >> (power - 3)) & 7;
+    (16 + (power - 4) * 8 + place).min(LAST)
 }
 
 /// The middle of a bin, in milliseconds.
-pub(in crate::store) fn middle(bin: i64) -> i64 {
-    let Some(above) = bin.checked_sub(32).filter(|above| (0..=320).contains(above)) else {
+pub(super) fn middle(bin: i64) -> i64 {
+    let Some(above) = bin.checked_sub(16).filter(|above| (0..=LAST - 16).contains(above)) else {
         return bin;
     };
-    let width = 1_i64 << (above / 16 + 1);
-    (16 + above % 16) * width + width / 2
+    let width = 1_i64 << (above / 8 + 1);
+    (8 + above % 8) * width + width / 2
 }
 
 #[cfg(test)]
@@ -33,19 +32,16 @@ mod tests {
 
     #[test]
     fn the_middle_of_a_bin_is_near_everything_in_it() {
-        // What the expression says, once more.
-        let bin = |value: i64| match value {
-            ..32 => value,
-            _ => {
-                let power = i64::from(value.ilog2());
-                32 + (power - 5) * 16 + (value - (1 << power)) / (1 << (power - 4))
-            }
-        };
-        for value in (0..100_000).chain((100_000..30_000_000).step_by(997)) {
+        for value in (0..100_000).chain((100_000..33_554_432).step_by(997)) {
             let error = (middle(bin(value)) - value).abs();
-            assert!(error * 32 <= value, "{value}: {error}");
+            assert!(error * 16 <= value, "{value}: {error}");
         }
-        assert!(expression("x").contains("WHEN x < 64 THEN 32 + (x - 32) / 2"));
-        assert!(expression("x").ends_with("WHEN x < 33554432 THEN 336 + (x - 16777216) / 1048576 ELSE 352 END"));
+    }
+
+    #[test]
+    fn bins_follow_each_other_without_a_gap() {
+        let bins: Vec<i64> = (-1..33_554_434).step_by(1).map(bin).collect();
+        assert!(bins.windows(2).all(|two| two[1] == two[0] || two[1] == two[0] + 1));
+        assert_eq!((bins.first(), bins.last(), bin(i64::MAX), bin(i64::MIN)), (Some(&0), Some(&184), 184, 0));
     }
 }

@@ -88,6 +88,12 @@ impl Conditions for RequestFilter {
 }
 
 impl RequestFilter {
+    /// Whether nothing but the time matters.
+    pub(in crate::store) fn is_of_time_only(&self) -> bool {
+        let (start_time, end_time) = (self.start_time, self.end_time);
+        *self == Self { start_time, end_time, ..Self::default() }
+    }
+
     /// Appends the conditions on columns that the rollups have, too. Indexes and rollups know only
     /// the first 255 characters of a model: `model` gives them.
     pub(in crate::store) fn push_dimensions(&self, sql: &mut Sql, model: &str) {

@@ -9,15 +9,17 @@ pub(super) mod rows;
 mod slice;
 mod source;
 pub(super) mod sql;
+pub(super) mod summary;
 
 use async_trait::async_trait;
 
 use super::StoreError;
-pub use figures::{Dimension, Percentiles, PercentilesBy, SummaryWindow, Sums, SumsBy};
+pub use figures::{Dimension, Percentiles, PercentilesBy, Sums, SumsBy};
 pub use filter::{ErrorFilter, Outcome, RequestFilter};
 pub use page::{LogPage, LogTable};
 pub use rows::{ErrorLogDetail, ErrorLogItem, RequestLogDetail, RequestLogItem};
 pub use slice::{Begin, Cursor, ERROR_SORTS, REQUEST_SORTS, Slice, SortColumn};
+pub use summary::SummaryWindow;
 
 /// The logs of all replicas.
 #[async_trait]

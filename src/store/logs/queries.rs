@@ -1,19 +1,20 @@
 //! Every query of the logs, written once; see `queries.rs` of the store.
 
 /// Implements [`super::Logs`] for `$store`, which `diesel_store!` must be expanded for, too.
-/// `$bucket` is a [`super::figures::BucketNumber`].
 macro_rules! logs_store {
-    ($store:ty, $connection:ty, $backend:ty, $bucket:expr) => {
+    ($store:ty, $connection:ty, $backend:ty) => {
         const _: () = {
             use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
             use diesel::sql_types::{BigInt, Bool, Text};
             use diesel_async::RunQueryDsl;
+            use futures_util::TryStreamExt as _;
 
             use $crate::store::column_types::{Instant as Time, Moment};
-            use $crate::store::logs::figures::{self, PercentilesBy, SummaryWindow, SumsBy};
+            use $crate::store::logs::figures::{self, PercentilesBy, SumsBy};
             use $crate::store::logs::page::{self, LogPage, LogTable};
             use $crate::store::logs::rows::{Number, Placed};
             use $crate::store::logs::sql::{Bind, Sql};
+            use $crate::store::logs::summary::{Plan, Summary, SummaryWindow};
             use $crate::store::logs::{
                 ErrorFilter, ErrorLogDetail, ErrorLogItem, Logs, RequestFilter, RequestLogDetail, RequestLogItem, Slice,
             };
@@ -35,9 +36,8 @@ macro_rules! logs_store {
                     let page = page::select::<$row>(<$row>::COLUMNS, &$filter, &$slice);
                     let count = $slice.count.then(|| $count(&$filter));
                     $self
-                        .read(move |c| {
+                        .read_logs(move |c| {
                             Box::pin(async move {
-                                prepare_sums(c).await?;
                                 let rows: Vec<Placed<$row>> = query(page).load(c).await?;
                                 let total = match count {
                                     Some(count) => Some(query(count).get_result::<Number>(c).await?.number),
@@ -88,23 +88,28 @@ macro_rules! logs_store {
 
                 async fn log_stats(&self, filter: RequestFilter) -> Result<SumsBy, StoreError> {
                     let sums = query(figures::stats(&filter));
-                    self.read(move |c| {
-                        Box::pin(async move {
-                            prepare_sums(c).await?;
-                            Ok(figures::sums_by(sums.load(c).await?))
-                        })
-                    })
-                    .await
+                    self.read_logs(move |c| Box::pin(async move { Ok(figures::sums_by(sums.load(c).await?)) })).await
                 }
 
                 async fn log_summary(&self, window: SummaryWindow) -> Result<(SumsBy, PercentilesBy), StoreError> {
-                    let sums = query(figures::summary(&window, $bucket));
-                    let times = query(figures::percentiles(&window, $bucket));
-                    self.read(move |c| {
+                    let plan = Plan::of(&window);
+                    self.read_logs(move |c| {
                         Box::pin(async move {
-                            prepare_sums(c).await?;
-                            let sums = figures::sums_by(sums.load(c).await?);
-                            Ok((sums, figures::percentiles_by(&window, times.load(c).await?)))
+                            let mut summary = Summary::from(&plan);
+                            // One at a time: of a long window they do not fit into memory.
+                            for sql in plan.rows() {
+                                let mut rows = query(sql).load_stream(c).await?;
+                                while let Some(row) = rows.try_next().await? {
+                                    summary.add_row(&row);
+                                }
+                            }
+                            for sql in plan.sums() {
+                                query(sql).load(c).await?.iter().for_each(|row| summary.add_sums(row));
+                            }
+                            for sql in plan.histograms() {
+                                query(sql).load(c).await?.iter().for_each(|row| summary.add_histogram(row));
+                            }
+                            Ok(summary.finish())
                         })
                     })
                     .await

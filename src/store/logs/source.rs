@@ -11,42 +11,36 @@ use super::sql::Sql;
 /// From, inclusive, to, exclusive; without one it is open there.
 pub(in crate::store) type Window = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-/// The longest sums that may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Longest {
-    /// None: single rows.
-    Row,
-    /// Those of an hour.
-    Hour,
-    /// Those of a day.
-    Day,
-}
+/// The seconds of an hour.
+pub(super) const HOUR: i64 = 3600;
+/// The seconds of a day.
+pub(super) const DAY: i64 = 86_400;
 
 /// Columns of the rollups, as made from a single row.
-const OF_ROW: &str = "timestamp AS start, COALESCE(provider_name, '') AS provider_name, \
+const OF_ROW: &str = "COALESCE(provider_name, '') AS provider_name, \
     COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, status_code, outcome, 1 AS requests, \
     COALESCE(input_tokens, 0) AS input_tokens, COALESCE(output_tokens, 0) AS output_tokens, \
     COALESCE(total_tokens, 0) AS total_tokens, COALESCE(cost_microusd, 0) AS cost_microusd, \
     CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END AS priced, total_duration_ms AS duration_ms, \
     COALESCE(ttft_ms, 0) AS ttft_ms, CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END AS ttft_requests";
 
-const OF_ROLLUP: &str = "start, provider_name, model_requested, credential_name, status_code, outcome, requests, \
+const OF_ROLLUP: &str = "provider_name, model_requested, credential_name, status_code, outcome, requests, \
     input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests";
 
-/// Appends a subquery of the requests that `filter` means: rows of sums.
-pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longest: Longest) {
-    let parts = Parts::of(filter, longest);
-    sql.push("(");
-    let mut is_first = true;
+/// Appends a subquery of the requests that `filter` means: rows of sums. Returns what it leaves
+/// out since `log_sums` has it: windows of whole units, each with the seconds of its units.
+pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter) -> Vec<(i64, Window)> {
+    let mut parts = Parts::of(filter);
+    let unfiltered = if filter.is_of_time_only() { parts.take_units() } else { Vec::new() };
+    // Without any part it has no row.
+    sql.push(&format!("(SELECT {OF_ROLLUP} FROM log_hours WHERE FALSE"));
     for (windows, columns, table, time) in [
         (parts.rows, OF_ROW, "request_logs", "timestamp"),
         (parts.hours, OF_ROLLUP, "log_hours", "start"),
         (parts.days, OF_ROLLUP, "log_days", "start"),
     ] {
         for (from, to) in windows {
-            sql.push(if is_first { "" } else { " UNION ALL " });
-            is_first = false;
-            sql.push(&format!("SELECT {columns} FROM {table} WHERE TRUE"));
+            sql.push(&format!(" UNION ALL SELECT {columns} FROM {table} WHERE TRUE"));
             sql.and_at(&format!("{time} >="), from).and_at(&format!("{time} <"), to);
             if table == "request_logs" {
                 // Its times are those of the window.
@@ -58,37 +52,48 @@ pub(in crate::store) fn push_source(sql: &mut Sql, filter: &RequestFilter, longe
         }
     }
     sql.push(")");
+    unfiltered
 }
 
 /// What a window is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Parts {
-    rows: Vec<Window>,
-    hours: Vec<Window>,
-    days: Vec<Window>,
+pub(super) struct Parts {
+    pub(super) rows: Vec<Window>,
+    pub(super) hours: Vec<Window>,
+    pub(super) days: Vec<Window>,
 }
 
 impl Parts {
-    fn of(filter: &RequestFilter, longest: Longest) -> Self {
+    fn of(filter: &RequestFilter) -> Self {
         let all = (filter.start_time, filter.end_time);
         // The index of ids finds single rows at once; rollups do not know them.
-        if longest == Longest::Row || filter.request_id.is_some() {
-            return Self { rows: vec![all], ..Self::default() };
-        }
-        let (rows, Some(hours)) = split(all, TimeDelta::hours(1)) else {
-            return Self { rows: vec![all], ..Self::default() };
+        if filter.request_id.is_some() { Self::rows(all) } else { Self::longest(all) }
+    }
+
+    /// Single rows only.
+    pub(super) fn rows(all: Window) -> Self {
+        Self { rows: vec![all], ..Self::default() }
+    }
+
+    /// Units as long as possible.
+    pub(super) fn longest(all: Window) -> Self {
+        let (rows, Some(whole)) = split(all, TimeDelta::hours(1)) else {
+            return Self::rows(all);
         };
-        if longest == Longest::Hour {
-            return Self { rows, hours: vec![hours], ..Self::default() };
-        }
-        let (sides, days) = split(hours, TimeDelta::days(1));
-        Self { rows, hours: sides, days: days.into_iter().collect() }
+        let (hours, days) = split(whole, TimeDelta::days(1));
+        Self { rows, hours, days: days.into_iter().collect() }
+    }
+
+    /// Takes all windows of whole units, each with the seconds of its units.
+    pub(super) fn take_units(&mut self) -> Vec<(i64, Window)> {
+        let hours = self.hours.drain(..).map(|window| (HOUR, window));
+        hours.chain(self.days.drain(..).map(|window| (DAY, window))).collect()
     }
 }
 
 /// The parts of a window at the sides of its whole units, and these; all of it is side when it
 /// has none. Units begin at midnight UTC.
-pub(in crate::store) fn split((from, to): Window, unit: TimeDelta) -> (Vec<Window>, Option<Window>) {
+fn split((from, to): Window, unit: TimeDelta) -> (Vec<Window>, Option<Window>) {
     // Times that cannot be rounded lie where no row is.
     let down = |at: DateTime<Utc>| at.duration_trunc(unit).unwrap_or(at);
     let up = |at: DateTime<Utc>| match down(at) {
@@ -112,7 +117,7 @@ mod tests {
     }
 
     fn parts(start_time: Option<DateTime<Utc>>, end_time: Option<DateTime<Utc>>) -> Parts {
-        Parts::of(&RequestFilter { start_time, end_time, ..RequestFilter::default() }, Longest::Day)
+        Parts::longest((start_time, end_time))
     }
 
     #[test]

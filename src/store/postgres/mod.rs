@@ -31,7 +31,7 @@ use crate::settings::DatabaseSettings;
 
 diesel_store!(PostgresStore, AsyncPgConnection);
 history_store!(PostgresStore, AsyncPgConnection);
-logs_store!(PostgresStore, AsyncPgConnection, diesel::pg::Pg, bucket_number);
+logs_store!(PostgresStore, AsyncPgConnection, diesel::pg::Pg);
 replicas_store!(PostgresStore, AsyncPgConnection);
 secrets_store!(PostgresStore, AsyncPgConnection);
 
@@ -127,6 +127,22 @@ impl PostgresStore {
         let pool = self.pool.clone();
         let run = async move { within(Instant::now() + PATIENCE, &pool, |c| Box::pin(snapshot(c, work))).await };
         self.io.run(run).await
+    }
+
+    /// As `read`, prepared for sums. Compiling a query takes longer than running one of these, and
+    /// groups that do not fit into memory are written to files.
+    async fn read_logs<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.read(|c| {
+            Box::pin(async move {
+                c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?;
+                work(c).await
+            })
+        })
+        .await
     }
 
     /// Runs `work`, which changes the configuration, in a transaction that holds the version from
@@ -234,17 +250,6 @@ where
         Err(StoreError::Internal(reason)) if is_broken => Err(StoreError::Unavailable(reason)),
         other => other,
     }
-}
-
-/// The number of the bucket that a time is in.
-fn bucket_number(column: &str, secs: i64) -> String {
-    format!("CAST(floor(extract(epoch FROM {column}) / {secs}) AS BIGINT)")
-}
-
-/// For the rest of this transaction. Compiling a query takes longer than running one of these, and
-/// groups that do not fit into memory are written to files.
-async fn prepare_sums(c: &mut AsyncPgConnection) -> Result<(), StoreError> {
-    Ok(c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?)
 }
 
 /// Whether this transaction is the one of all that deletes old logs.

@@ -214,6 +214,21 @@ async fn a_change_that_cannot_get_its_turn_is_refused_and_holds_nobody_else_up()
     assert_eq!(store.create_provider(provider("p"), "ann").await.unwrap().version, 1);
 }
 
+#[tokio::test]
+async fn old_logs_are_left_to_the_replica_that_deletes_them_now() {
+    let database = Database::create();
+    let store = open(&settings(&database.url(), 2)).await.unwrap();
+    let old = crate::store::RequestLog { timestamp: Utc::now() - chrono::Duration::days(2), ..request_log("old") };
+    store.append_request_logs(&[old]).await.unwrap();
+    let mut other = Target::new(&settings(&database.url(), 1)).unwrap().connect().await.unwrap();
+    other.batch_execute("SET idle_in_transaction_session_timeout = 0").await.unwrap();
+    other.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(5495821037143)").await.unwrap();
+    let before = Utc::now() - chrono::Duration::days(1);
+    assert_eq!(store.prune_request_logs(before).await.unwrap(), 0);
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.prune_request_logs(before).await.unwrap(), 1);
+}
+
 /// Work that has written and does not end.
 fn never(c: &mut AsyncPgConnection) -> Work<'_, ()> {
     Box::pin(async move {

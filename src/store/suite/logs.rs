@@ -87,10 +87,24 @@ pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_t
             assert_eq!(kept, counted, "{table}");
             assert_eq!(kept.is_empty(), rows == 0, "{table}");
         }
-        let sum = "SELECT CAST(dimension AS TEXT) || ' ' || CAST(metric AS TEXT) || ' ' || \
-                   CAST(SUM(requests) AS TEXT) AS value FROM log_histograms GROUP BY dimension, metric ORDER BY 1";
+        let sum = "SELECT CAST(unit AS TEXT) || ' ' || CAST(dimension AS TEXT) || ' ' || \
+                   CAST(SUM(requests) AS TEXT) || ' ' || CAST(SUM(failed) AS TEXT) || ' ' || \
+                   CAST(SUM(ttft_requests) AS TEXT) || ' ' || CAST(SUM(cost_microusd) AS TEXT) AS value \
+                   FROM log_sums GROUP BY unit, dimension ORDER BY unit, dimension";
+        let plain = "SELECT CAST(COUNT(*) AS TEXT) || ' ' || \
+                     CAST(SUM(CASE WHEN outcome = 'failed' THEN 1 ELSE 0 END) AS TEXT) || ' ' || \
+                     CAST(COUNT(ttft_ms) AS TEXT) || ' ' || CAST(SUM(cost_microusd) AS TEXT) AS value FROM request_logs";
+        let all = || if rows == 0 { None } else { Some(database.texts(plain).remove(0)) };
+        let units = |names: i32| [(300, 1), (3600, names), (86400, names)].into_iter();
+        let keys = |names: i32| units(names).flat_map(|(unit, names)| (0..names).map(move |n| format!("{unit} {n}")));
+        let expected: Vec<String> =
+            all().iter().flat_map(|all| keys(5).map(move |key| format!("{key} {all}"))).collect();
+        assert_eq!(database.texts(sum), expected);
+        let sum = "SELECT CAST(unit AS TEXT) || ' ' || CAST(dimension AS TEXT) || ' ' || CAST(metric AS TEXT) || ' ' || \
+                   CAST(SUM(requests) AS TEXT) AS value FROM log_histograms GROUP BY unit, dimension, metric \
+                   ORDER BY unit, dimension, metric";
         let timed = database.texts("SELECT CAST(COUNT(ttft_ms) AS TEXT) AS value FROM request_logs").remove(0);
-        let expected = (0..4).flat_map(|n| [format!("{n} 0 {rows}"), format!("{n} 1 {timed}")]);
+        let expected = keys(4).flat_map(|key| [format!("{key} 0 {rows}"), format!("{key} 1 {timed}")]);
         let expected: Vec<String> = if rows == 0 { Vec::new() } else { expected.collect() };
         assert_eq!(database.texts(sum), expected);
     };
@@ -109,6 +123,16 @@ pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_t
     assert_eq!((page.items.len(), page.total), (1, Some(1)));
     database.execute("DELETE FROM request_logs");
     check(0);
+    // Ids may begin anew, and rows may be written with plain SQL: these count when somebody asks.
+    store.append_request_logs(&many(50, 8)).await.unwrap();
+    check(50);
+    let columns = "timestamp, request_id, endpoint, credential_name, client, model_requested, client_protocol, \
+                   is_streaming, status_code, outcome, attempts, estimated, total_duration_ms, ttft_ms, replica_id, \
+                   config_version, cost_microusd";
+    database.execute(&format!("INSERT INTO request_logs ({columns}) SELECT {columns} FROM request_logs"));
+    let sums = store.log_stats(RequestFilter::default()).await.unwrap();
+    assert_eq!(sums[&(Dimension::All, String::new())].requests, 100);
+    check(100);
 }
 
 pub(in crate::store) async fn pages_by_cursor_and_by_number_show_every_row_once(database: impl TestDatabase) {
@@ -264,7 +288,7 @@ pub(in crate::store) async fn percentiles_are_exact_in_a_narrow_window_and_near_
     let rows = many(900, 5);
     store.append_request_logs(&rows).await.unwrap();
     let (start, end) = (origin() + Duration::minutes(3), origin() + Duration::minutes(3 * 1440 - 7));
-    for (bucket_secs, tolerance) in [(300, 0), (3600, 32), (86400, 32)] {
+    for (bucket_secs, tolerance) in [(10, 0), (60, 0), (300, 16), (3600, 16), (86400, 16)] {
         let (sums, percentiles) = store.log_summary(SummaryWindow { start, end, bucket_secs }).await.unwrap();
         let number = |row: &RequestLog| (row.timestamp.timestamp() / bucket_secs).to_string();
         let some = number(&rows[0]);
@@ -304,4 +328,24 @@ pub(in crate::store) async fn old_rows_are_pruned_a_part_at_a_time_by_one_of_man
     assert_eq!((page.items.len(), page.total), (0, Some(0)));
     let (kept, counted) = rollups(&database, "log_hours", "hour");
     assert_eq!(kept, counted);
+}
+
+pub(in crate::store) async fn a_row_is_appended_while_many_old_ones_are_pruned(database: impl TestDatabase) {
+    let store = open(&database).await;
+    let old = RequestLog { timestamp: origin(), ..request_log("old") };
+    store.append_request_logs(&vec![old; 12_000]).await.unwrap();
+    let prune = store.prune_request_logs(Utc::now() - Duration::days(1));
+    // It is under way once the first of its transactions has ended.
+    let left = || database.texts("SELECT CAST(COUNT(*) AS TEXT) AS value FROM request_logs").remove(0);
+    let append = async {
+        while left() == "12000" {
+            tokio::task::yield_now().await;
+        }
+        store.append_request_logs(&[RequestLog { timestamp: Utc::now(), ..request_log("new") }]).await.unwrap();
+        left().parse::<i64>().unwrap()
+    };
+    let (pruned, left_then) = tokio::join!(prune, append);
+    assert_eq!(pruned.unwrap(), 12_000);
+    assert!(left_then > 1000, "{left_then}");
+    assert_eq!(left(), "1");
 }

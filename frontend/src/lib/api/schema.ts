@@ -921,7 +921,7 @@ export interface components {
             output_tokens: number;
             /**
              * Format: int64
-             * @description Half of the requests took no longer. In buckets of an hour and more within 3.2 %.
+             * @description Half of the requests took no longer. In buckets of 5 minutes and more within 6.3 %.
              */
             p50_ms: number | null;
             /**

@@ -42,7 +42,7 @@ struct LogFigures {
     /// Micro-dollars; null where no request has a price.
     #[schema(required)]
     cost_microusd: Option<i64>,
-    /// Half of the requests took no longer. In buckets of an hour and more within 3.2 %.
+    /// Half of the requests took no longer. In buckets of 5 minutes and more within 6.3 %.
     #[schema(required)]
     p50_ms: Option<i64>,
     /// 95 % of the requests took no longer.
