@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo build check test test-rust test-cluster soak bench-logs test-sdk test-agents golden fuzz fuzz-short fuzz-each fuzz-tool
+.PHONY: help demo build check test test-rust test-cluster soak bench-logs test-sdk test-agents test-helm chart-readme golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ check: ## Formatting, lints, documentation
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 
-test: test-rust test-sdk test-agents fuzz-short ## All tests; installs what they need
+test: test-rust test-sdk test-agents test-helm fuzz-short ## All tests; installs what they need
 
 test-rust: ## Unit, integration and small cluster tests
 	@tests/install-servers
@@ -56,6 +56,12 @@ test-sdk: ## The official SDKs against a real server
 
 test-agents: ## Codex, AI SDK, LangChain and Pydantic AI, each doing a task through a real server
 	tests/agents/run
+
+test-helm: ## The chart, the image and the README's commands: rendered, checked, and run in a sandbox
+	tests/helm/run
+
+chart-readme: ## Write helm/README.md anew from values.yaml
+	python3 tests/helm/python/chart_readme.py
 
 golden: ## Write the golden translations anew, for review
 	UPDATE_GOLDEN=1 cargo test --locked --test golden

@@ -22,6 +22,9 @@ const TTFT: [f64; 14] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 /// Buckets of a stream's speed, in output tokens per second.
 const SPEED: [f64; 13] = [1.0, 5.0, 10.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0];
 
+/// Every value of the label `mailbox`.
+const MAILBOXES: [&str; 5] = ["request_log", "error_log", "feed", "provider_pool", "rate_limiter"];
+
 /// The metric families of this process.
 #[derive(Debug, Clone)]
 pub struct Telemetry {
@@ -122,10 +125,11 @@ impl Telemetry {
                 "rate_limit_fallback_total",
                 "Rate limit decisions taken without Redis although it is configured",
             )?,
-            mailbox_dropped: declare.counter(
+            mailbox_dropped: declare.counter_from_zero(
                 "mailbox_dropped_total",
                 "Messages and rows that a full queue refused",
-                &["mailbox"],
+                "mailbox",
+                &MAILBOXES,
             )?,
             langfuse_dropped: declare.count("langfuse_dropped_total", "Events that Langfuse never got")?,
             otel_dropped: declare.count("otel_dropped_total", "Spans that the collector never got")?,

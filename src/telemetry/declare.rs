@@ -20,6 +20,22 @@ impl Declare<'_> {
         self.enter(IntCounterVec::new(opts(name, help), labels)?)
     }
 
+    /// A counter with one label, all of whose values show from the start: a rise is only seen
+    /// between two samples, and some of these never rise twice.
+    pub(super) fn counter_from_zero(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: &[&str],
+    ) -> Declared<IntCounterVec> {
+        let counter = self.counter(name, help, &[label])?;
+        for value in values {
+            counter.with_label_values(&[value]).inc_by(0);
+        }
+        Ok(counter)
+    }
+
     /// A counter without labels.
     pub(super) fn count(&self, name: &str, help: &str) -> Declared<IntCounter> {
         self.enter(IntCounter::with_opts(opts(name, help))?)

@@ -20,6 +20,7 @@ pub struct ProviderMetrics {
     health: IntGaugeVec,
     effective_weight: GaugeVec,
     in_flight: IntGaugeVec,
+    max_concurrency: IntGaugeVec,
     circuit_state: IntGaugeVec,
     ejections: IntCounterVec,
     shown: Arc<Mutex<HashMap<Arc<str>, Shown>>>,
@@ -41,6 +42,8 @@ pub struct Routing {
     pub circuit: CircuitState,
     /// The weight after breaker and slow start.
     pub effective_weight: f64,
+    /// Most attempts that may be under way here; `None`: any number.
+    pub max_concurrency: Option<u32>,
 }
 
 /// The label `state` of a circuit.
@@ -70,6 +73,7 @@ impl ProviderMetrics {
     pub(super) fn new(declare: &Declare<'_>) -> Result<Self, prometheus::Error> {
         let provider = ["provider"];
         let weight = "The weight after breaker and slow start";
+        let most = "Most attempts that may be under way, of providers that have such a limit";
         let health = "0 while the provider's circuit is open, else 1";
         Ok(Self {
             latency: declare.histogram(
@@ -81,6 +85,7 @@ impl ProviderMetrics {
             health: declare.gauge("provider_health", health, &provider)?,
             effective_weight: declare.fraction("provider_effective_weight", weight, &provider)?,
             in_flight: declare.gauge("provider_in_flight", "Attempts under way, streams to their end", &provider)?,
+            max_concurrency: declare.gauge("provider_max_concurrency", most, &provider)?,
             circuit_state: declare.gauge(
                 "provider_circuit_state",
                 "1 for the state of the provider's circuit: closed, open, half_open",
@@ -126,9 +131,13 @@ impl ProviderMetrics {
         }
     }
 
-    fn route(&self, provider: &str, Routing { circuit, effective_weight }: Routing) {
+    fn route(&self, provider: &str, Routing { circuit, effective_weight, max_concurrency }: Routing) {
         self.health.with_label_values(&[provider]).set(i64::from(circuit != CircuitState::Open));
         self.effective_weight.with_label_values(&[provider]).set(effective_weight);
+        match max_concurrency {
+            Some(most) => self.max_concurrency.with_label_values(&[provider]).set(i64::from(most)),
+            None => self.forget_limit(provider),
+        }
         for state in CircuitState::ALL {
             self.circuit_state.with_label_values(&[provider, state.label()]).set(i64::from(circuit == state));
         }
@@ -142,9 +151,14 @@ impl ProviderMetrics {
         // An error says that there was nothing to remove.
         let _ = self.health.remove_label_values(&[provider]);
         let _ = self.effective_weight.remove_label_values(&[provider]);
+        self.forget_limit(provider);
         for state in CircuitState::ALL {
             let _ = self.circuit_state.remove_label_values(&[provider, state.label()]);
         }
+    }
+
+    fn forget_limit(&self, provider: &str) {
+        let _ = self.max_concurrency.remove_label_values(&[provider]);
     }
 
     fn forget(&self, provider: &str) {
@@ -171,7 +185,8 @@ mod tests {
     }
 
     fn shown(circuit: CircuitState, effective_weight: f64) -> Shown {
-        Shown { routing: Some(Routing { circuit, effective_weight }), in_flight: Arc::default() }
+        let max_concurrency = (circuit == CircuitState::Open).then_some(9);
+        Shown { routing: Some(Routing { circuit, effective_weight, max_concurrency }), in_flight: Arc::default() }
     }
 
     #[test]
@@ -191,6 +206,7 @@ mod tests {
             "health{provider=\"b\"} 0",
             "effective_weight{provider=\"a\"} 2.5",
             "in_flight{provider=\"a\"} 7",
+            "max_concurrency{provider=\"b\"} 9",
             "circuit_state{provider=\"b\",state=\"open\"} 1",
             "circuit_state{provider=\"b\",state=\"closed\"} 0",
             "ejections_total{provider=\"b\",reason=\"5xx\"} 1",
@@ -203,6 +219,7 @@ mod tests {
         telemetry.providers.show([(Arc::clone(&a), half.clone())].into());
         let told = lines(&telemetry);
         assert!(told.iter().all(|line| !line.contains("provider=\"b\"")), "{told:#?}");
+        assert!(told.iter().all(|line| !line.starts_with("max_concurrency")), "{told:#?}");
         assert!(told.contains(&"circuit_state{provider=\"a\",state=\"half_open\"} 1".to_owned()), "{told:#?}");
         telemetry.providers.show([(a, Shown { routing: None, ..half })].into());
         let told = lines(&telemetry);

@@ -146,6 +146,7 @@ impl Pool {
                     _ => CircuitState::Closed,
                 },
                 effective_weight: view.effective_weight(provider),
+                max_concurrency: provider.params.max_concurrency,
             });
             (Arc::clone(&member.key), Shown { routing, in_flight: member.in_flight.counter() })
         };
