@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod health;
 mod logger;
 mod rekey;
 mod serve;
@@ -21,7 +22,7 @@ use crate::{api, mock};
 
 /// One address for every LLM provider.
 #[derive(Debug, Parser)]
-#[command(name = "llm-proxy", version, about, disable_help_subcommand = true)]
+#[command(name = "llm-proxy", version = env!("LLM_PROXY_VERSION"), about, disable_help_subcommand = true)]
 struct Arguments {
     /// File with NAME=value lines; never overrides the environment [default: .env, if present]
     #[arg(long, global = true, value_name = "PATH")]
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Ask the server of the same settings whether it takes requests
+    Health,
     /// Print the OpenAPI document
     Openapi,
     /// Check settings, database, schema and rows; change nothing
@@ -105,6 +108,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Mock { host, port, pace_ms } => run_mock(host, port, pace_ms),
         Command::Migrate => migrate(&database_settings(&env()?)?),
         Command::Rekey { dry_run } => rekey::rekey(&database_settings(&env()?)?, dry_run),
+        Command::Health => health::health(Settings::parse_listener(&env()?).map_err(|wrong| usage(&wrong))?),
         Command::Openapi => {
             let document = api::openapi().to_pretty_json().map_err(run_time)?;
             say(std::io::stdout(), document);

@@ -225,6 +225,16 @@ impl Settings {
         let database = database::database(&mut read);
         read.finish(database)
     }
+
+    /// Reads only where the server listens.
+    ///
+    /// # Errors
+    /// The variables that are wrong.
+    pub fn parse_listener(env: &dyn Env) -> Result<(IpAddr, u16), Vec<SettingError>> {
+        let mut read = Reader::new(env);
+        let listener = listener(&mut read);
+        read.finish(listener)
+    }
 }
 
 fn admin_key(read: &mut Reader<'_>) -> AdminKey {
@@ -245,11 +255,17 @@ fn replica_id(read: &mut Reader<'_>) -> String {
     })
 }
 
+fn listener(read: &mut Reader<'_>) -> (IpAddr, u16) {
+    let host = read.parsed("HOST", IpAddr::from([0, 0, 0, 0]), "an IP address");
+    (host, read.parsed("PORT", 18_000, "a port from 0 to 65535"))
+}
+
 fn http(read: &mut Reader<'_>) -> HttpSettings {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (host, port) = listener(read);
     HttpSettings {
-        host: read.parsed("HOST", IpAddr::from([0, 0, 0, 0]), "an IP address"),
-        port: read.parsed("PORT", 18_000, "a port from 0 to 65535"),
+        host,
+        port,
         workers: read.whole("WORKERS", cores, 1..=1024),
         max_body_bytes: read.whole("MAX_BODY_BYTES", 33_554_432, 1..=usize::MAX),
         clients: clients::clients(read),

@@ -7,6 +7,7 @@ mod support;
 mod addresses;
 mod auth;
 mod bad_requests;
+mod checks;
 mod commands;
 mod completions;
 mod concurrency;

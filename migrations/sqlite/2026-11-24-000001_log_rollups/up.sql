@@ -1,5 +1,5 @@
--- Sums over request_logs, so that counts need not read every row. Triggers keep them, so that rows written and deleted
--- with plain SQL count too. Where a row has no provider or model, the name is ''; of a long
+-- Sums over request_logs, so that counts need not read every row. Rows are counted many at once, up to the id in
+-- log_progress, those written with plain SQL too; triggers see to those that change or go afterwards. Where a row has no provider or model, the name is ''; of a long
 -- model name the first 255 characters count, which fit into an index.
 CREATE TABLE log_hours (
     start INTEGER NOT NULL,
@@ -78,6 +78,13 @@ CREATE TABLE log_histograms (
     requests INTEGER NOT NULL,
     PRIMARY KEY (unit, dimension, start, name, metric, bin)
 ) STRICT, WITHOUT ROWID;
+
+-- Rows up to the id `counted` are in the sums, rows above it are not. `seen` is a place for the counting itself.
+CREATE TABLE log_progress (
+    counted INTEGER NOT NULL,
+    seen INTEGER NOT NULL
+) STRICT;
+INSERT INTO log_progress (counted, seen) VALUES (0, 0);
 
 -- Rows that came (sign 1) and rows that went (-1): whatever is inserted here is added to all of the above.
 CREATE VIEW log_changes (sign, timestamp, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, input_tokens, output_tokens, total_tokens, cost_microusd, total_duration_ms, ttft_ms) AS
@@ -321,24 +328,22 @@ BEGIN
     );
 END;
 
-CREATE TRIGGER request_logs_after_insert AFTER INSERT ON request_logs
+-- An id among those that are counted already, as after the last row was deleted.
+CREATE TRIGGER request_logs_after_insert AFTER INSERT ON request_logs WHEN NEW.id <= (SELECT counted FROM log_progress)
 BEGIN
-    INSERT INTO log_changes VALUES (1, NEW.timestamp, COALESCE(NEW.provider_name, ''), COALESCE(substr(NEW.model_requested, 1, 255), ''), NEW.credential_name, NEW.client, NEW.status_code, NEW.outcome, NEW.is_streaming, NEW.estimated, NEW.input_tokens, NEW.output_tokens, NEW.total_tokens, NEW.cost_microusd, NEW.total_duration_ms, NEW.ttft_ms);
+    INSERT INTO log_changes SELECT 1, NEW.timestamp, COALESCE(NEW.provider_name, ''), COALESCE(substr(NEW.model_requested, 1, 255), ''), NEW.credential_name, NEW.client, NEW.status_code, NEW.outcome, NEW.is_streaming, NEW.estimated, NEW.input_tokens, NEW.output_tokens, NEW.total_tokens, NEW.cost_microusd, NEW.total_duration_ms, NEW.ttft_ms;
 END;
 
-CREATE TRIGGER request_logs_after_delete AFTER DELETE ON request_logs
+CREATE TRIGGER request_logs_after_delete AFTER DELETE ON request_logs WHEN OLD.id <= (SELECT counted FROM log_progress)
 BEGIN
-    INSERT INTO log_changes VALUES (-1, OLD.timestamp, COALESCE(OLD.provider_name, ''), COALESCE(substr(OLD.model_requested, 1, 255), ''), OLD.credential_name, OLD.client, OLD.status_code, OLD.outcome, OLD.is_streaming, OLD.estimated, OLD.input_tokens, OLD.output_tokens, OLD.total_tokens, OLD.cost_microusd, OLD.total_duration_ms, OLD.ttft_ms);
+    INSERT INTO log_changes SELECT -1, OLD.timestamp, COALESCE(OLD.provider_name, ''), COALESCE(substr(OLD.model_requested, 1, 255), ''), OLD.credential_name, OLD.client, OLD.status_code, OLD.outcome, OLD.is_streaming, OLD.estimated, OLD.input_tokens, OLD.output_tokens, OLD.total_tokens, OLD.cost_microusd, OLD.total_duration_ms, OLD.ttft_ms;
 END;
 
 CREATE TRIGGER request_logs_after_update AFTER UPDATE ON request_logs
 BEGIN
-    INSERT INTO log_changes VALUES (-1, OLD.timestamp, COALESCE(OLD.provider_name, ''), COALESCE(substr(OLD.model_requested, 1, 255), ''), OLD.credential_name, OLD.client, OLD.status_code, OLD.outcome, OLD.is_streaming, OLD.estimated, OLD.input_tokens, OLD.output_tokens, OLD.total_tokens, OLD.cost_microusd, OLD.total_duration_ms, OLD.ttft_ms);
-    INSERT INTO log_changes VALUES (1, NEW.timestamp, COALESCE(NEW.provider_name, ''), COALESCE(substr(NEW.model_requested, 1, 255), ''), NEW.credential_name, NEW.client, NEW.status_code, NEW.outcome, NEW.is_streaming, NEW.estimated, NEW.input_tokens, NEW.output_tokens, NEW.total_tokens, NEW.cost_microusd, NEW.total_duration_ms, NEW.ttft_ms);
+    INSERT INTO log_changes SELECT -1, OLD.timestamp, COALESCE(OLD.provider_name, ''), COALESCE(substr(OLD.model_requested, 1, 255), ''), OLD.credential_name, OLD.client, OLD.status_code, OLD.outcome, OLD.is_streaming, OLD.estimated, OLD.input_tokens, OLD.output_tokens, OLD.total_tokens, OLD.cost_microusd, OLD.total_duration_ms, OLD.ttft_ms WHERE OLD.id <= (SELECT counted FROM log_progress);
+    INSERT INTO log_changes SELECT 1, NEW.timestamp, COALESCE(NEW.provider_name, ''), COALESCE(substr(NEW.model_requested, 1, 255), ''), NEW.credential_name, NEW.client, NEW.status_code, NEW.outcome, NEW.is_streaming, NEW.estimated, NEW.input_tokens, NEW.output_tokens, NEW.total_tokens, NEW.cost_microusd, NEW.total_duration_ms, NEW.ttft_ms WHERE NEW.id <= (SELECT counted FROM log_progress);
 END;
-
--- Rows from before.
-INSERT INTO log_changes SELECT * FROM log_changes;
 
 -- Newest first, and the same filtered. Nearly all requests are complete with status 200: others are found fast.
 CREATE INDEX request_logs_newest ON request_logs (timestamp, id);
