@@ -5,6 +5,7 @@ containers share this process's network, so that a pod's address is the loopback
 """
 
 import atexit
+import concurrent.futures
 import functools
 import http.client
 import json
@@ -20,6 +21,8 @@ import time
 
 from chart import ROOT, dig
 
+# A container dies with the thread that started it, so one that stays starts them all.
+STARTER = concurrent.futures.ThreadPoolExecutor(1)
 BINARY = os.environ.get("LLM_PROXY_BINARY")
 
 
@@ -92,8 +95,9 @@ class Container:
         for key, value in {"PATH": "/usr/local/bin:/usr/bin:/bin", **env}.items():
             flags += ["--setenv", key, value]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [*real, "bwrap", *flags, "--chdir", cwd, *argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=[write])
+            command = [*real, "bwrap", *flags, "--chdir", cwd, *argv]
+            starting = STARTER.submit(subprocess.Popen, command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=[write])
+            self.process = starting.result()
         os.close(write)
         with os.fdopen(read) as info:
             text = info.read()
