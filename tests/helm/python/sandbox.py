@@ -251,7 +251,7 @@ class Pod:
 class PostgreSQL:
     """A server of its own on the loopback address."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, port=0):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
@@ -262,7 +262,7 @@ class PostgreSQL:
             for parent in list(self.folder.parents)[:-1]:
                 parent.chmod(parent.stat().st_mode | 0o711)
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind(("127.0.0.1", port))
             self.port = free.getsockname()[1]
         data = self.folder / "data"
         subprocess.run([*self.run, f"{tools}/initdb", "-D", data, "-U", "llm", "-A", "trust", "--no-sync", "-E", "UTF8"],
