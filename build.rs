@@ -24,7 +24,8 @@ fn variable(name: &str) -> Option<String> {
 
 /// What a build without a repository, as that of the image, is told.
 fn given() -> Option<String> {
-    variable("LLM_PROXY_COMMIT").filter(|commit| commit.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+    variable("LLM_PROXY_COMMIT")
+        .filter(|commit| commit.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
 }
 
 /// What git says. Only for releases: a debug build is not made anew for each commit.

@@ -51,6 +51,8 @@ pub struct ModelLimits {
     pub max_output_tokens: Option<u64>,
     /// `supports_response_schema`; unset is true.
     pub supports_response_schema: bool,
+    /// Whether `mode` is `embedding`.
+    pub is_embedding: bool,
 }
 
 /// What a model name became.
@@ -138,6 +140,13 @@ impl ModelMap {
     }
 }
 
+impl Default for ModelLimits {
+    /// Those of a model of which nothing is said.
+    fn default() -> Self {
+        Self::read(&Value::Null)
+    }
+}
+
 impl ModelLimits {
     fn read(value: &Value) -> Self {
         let flag = value.get("supports_response_schema").and_then(Value::as_bool);
@@ -145,6 +154,7 @@ impl ModelLimits {
             prices: Prices::read(value),
             max_output_tokens: value.get("max_output_tokens").and_then(Value::as_u64).filter(|limit| *limit > 0),
             supports_response_schema: flag.unwrap_or(true),
+            is_embedding: value.get("mode").and_then(Value::as_str) == Some("embedding"),
         }
     }
 }

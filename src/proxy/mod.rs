@@ -19,6 +19,7 @@ mod open;
 mod outcome;
 mod pipe;
 mod prepare;
+mod probe;
 mod progress;
 mod record;
 mod reply;
@@ -44,6 +45,7 @@ pub use self::explain::{Assessed, Exclusion, Explanation, Question, Verdict, Vie
 pub use self::finish::{Finish, Opening};
 pub use self::outcome::shutting_down;
 use self::prepare::Request;
+pub use self::probe::probed_models;
 pub use self::reply::{Reply, ReplyBody, Unanswered, failure_reply};
 pub use self::reporter::Reporter;
 pub use self::stream::Streamed;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::{Call, Proxy};
 use crate::chat::{ChatRequest, Failure, FailureKind, Operation, Target};
 use crate::codec::{self, Exchange, Peek};
-use crate::config::{Candidate, ProviderKind};
+use crate::config::{Candidate, ModelLimits, Provider, ProviderKind};
+use crate::settings::Settings;
 
 /// A request on its way.
 pub(super) struct Request {
@@ -95,19 +96,7 @@ impl Request {
             return Ok(Prepared::Verbatim(body));
         }
         let chat = self.chat()?;
-        let target = Target {
-            model: &candidate.mapped_model,
-            provider: &provider.key,
-            max_tokens_field: provider.params.max_tokens_field.as_deref().unwrap_or(match provider.kind {
-                ProviderKind::Custom => "max_tokens",
-                _ => "max_completion_tokens",
-            }),
-            thinking_style: provider.params.thinking_style,
-            inject_usage: provider.params.inject_usage,
-            max_output_tokens: candidate.limits.max_output_tokens,
-            supports_response_schema: candidate.limits.supports_response_schema,
-            default_max_tokens: proxy.settings.anthropic_default_max_tokens,
-        };
+        let target = target(&proxy.settings, provider, &candidate.mapped_model, candidate.limits);
         let encoded = codec::upstream(provider.kind.protocol()).encode_request(chat, &target)?;
         let mut dropped = encoded.dropped;
         dropped.extend(chat.foreign.iter().cloned());
@@ -127,5 +116,27 @@ impl Request {
             client: chat.client.clone(),
         };
         Ok(Prepared::Translated(Box::new(Translated { body: encoded.body, dropped, chat: Arc::clone(chat), exchange })))
+    }
+}
+
+/// What the encoder of a request must know of where it goes.
+pub(super) fn target<'t>(
+    settings: &Settings,
+    provider: &'t Provider,
+    model: &'t str,
+    limits: ModelLimits,
+) -> Target<'t> {
+    Target {
+        model,
+        provider: &provider.key,
+        max_tokens_field: provider.params.max_tokens_field.as_deref().unwrap_or(match provider.kind {
+            ProviderKind::Custom => "max_tokens",
+            _ => "max_completion_tokens",
+        }),
+        thinking_style: provider.params.thinking_style,
+        inject_usage: provider.params.inject_usage,
+        max_output_tokens: limits.max_output_tokens,
+        supports_response_schema: limits.supports_response_schema,
+        default_max_tokens: settings.anthropic_default_max_tokens,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
@@ -31,15 +32,24 @@ replicas_store!(SqliteStore, Sqlite);
 secrets_store!(SqliteStore, Sqlite);
 
 /// Per connection. WAL, which lets readers go on during a write, is a property of the file. What
-/// is deleted is overwritten: a key that was stored plain must be gone once it is sealed.
+/// is deleted is overwritten: a key that was stored plain must be gone once it is sealed. There may be no
+/// folder for temporary files, as in a container whose files are read-only.
 const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; \
-                       PRAGMA secure_delete = ON;";
+                       PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;";
 
 /// Longer than any healthy write, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// SQLite accepts 32,766 bound values per statement.
 const LOGS_PER_INSERT: usize = 900;
+
+/// Adds rows that are not in the sums of the logs yet, [`COUNTED_AT_ONCE`] at most.
+const COUNT_ROWS: &str = include_str!("logs/count_rows.sql");
+const COUNTED_AT_ONCE: usize = 10_000;
+
+/// Ids are given again after the last rows were deleted; new rows shall be above those counted.
+const FORGET_DELETED: &str =
+    "UPDATE log_progress SET counted = MIN(counted, (SELECT COALESCE(MAX(id), 0) FROM request_logs))";
 
 /// The store in one SQLite file.
 pub(super) struct SqliteStore {
@@ -58,7 +68,7 @@ macro_rules! insert_in_chunks {
         loop {
             let chunk: Vec<_> = logs.by_ref().take(LOGS_PER_INSERT).collect();
             if chunk.is_empty() {
-                return Ok(());
+                break;
             }
             diesel::RunQueryDsl::execute(diesel::insert_into($table::table).values(chunk), $c)?;
         }
@@ -143,13 +153,36 @@ impl SqliteStore {
         self.write(work).await
     }
 
+    /// As `read`, when all rows of the request log are in the sums: those that others wrote are not
+    /// before somebody asks.
+    async fn read_logs<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
+    {
+        while self.read(|c| Box::pin(are_rows_uncounted(c))).await? {
+            self.write(|c| Box::pin(async move { Ok(c.batch_execute(COUNT_ROWS).await?) })).await?;
+        }
+        self.read(work).await
+    }
+
     /// Appends all `logs` or none.
     async fn insert_request_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
-        self.insert(move |c| insert_in_chunks!(c, request_logs, logs)).await
+        self.insert(move |c| {
+            SimpleConnection::batch_execute(c, FORGET_DELETED)?;
+            let chunks = logs.len().div_ceil(COUNTED_AT_ONCE);
+            insert_in_chunks!(c, request_logs, logs);
+            (0..chunks).try_for_each(|_| SimpleConnection::batch_execute(c, COUNT_ROWS))
+        })
+        .await
     }
 
     async fn insert_error_logs(&self, logs: Vec<ErrorLog>) -> Result<(), StoreError> {
-        self.insert(move |c| insert_in_chunks!(c, error_logs, logs)).await
+        self.insert(move |c| {
+            insert_in_chunks!(c, error_logs, logs);
+            Ok(())
+        })
+        .await
     }
 
     /// Runs `work` in a transaction. Diesel's async side cannot insert many rows into SQLite at
@@ -228,9 +261,9 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
 }
 
-/// SQLite sums as it is.
-async fn prepare_sums(_: &mut Sqlite) -> Result<(), StoreError> {
-    std::future::ready(Ok(())).await
+async fn are_rows_uncounted(c: &mut Sqlite) -> Result<bool, StoreError> {
+    let some = "EXISTS (SELECT 1 FROM request_logs WHERE id > (SELECT counted FROM log_progress))";
+    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(some)).get_result(c).await?)
 }
 
 /// SQLite has only one writer anyway.

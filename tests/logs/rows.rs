@@ -54,8 +54,8 @@ pub fn postgres_day(days: i64, rows: i64) -> String {
     format!("SET work_mem = '64MB'; {}", day_sql(0, &numbers))
 }
 
-/// Repeats the only day that is there on the days after it, with its rollups: triggers would take
-/// half an hour for ten million rows.
+/// Repeats the only day that is there on the days after it, with its rollups in the order of
+/// time, as they come about: triggers would take half an hour for ten million rows.
 pub fn postgres_repeat(days: i64) -> String {
     let columns = "endpoint, credential_name, client, model_requested, model_mapped, provider_name, provider_type,
         client_protocol, provider_protocol, is_streaming, status_code, outcome, attempts, input_tokens, output_tokens,
@@ -84,7 +84,7 @@ pub fn postgres_repeat(days: i64) -> String {
             INSERT INTO {table} (start, {keys}, {})
             SELECT start + day * interval '1 day' AS start, {keys}, {}
             FROM first CROSS JOIN generate_series(0, {last}) AS day
-            GROUP BY start + day * interval '1 day', {keys}; DROP TABLE first;",
+            GROUP BY start + day * interval '1 day', {keys} ORDER BY 1; DROP TABLE first;",
             sums.join(", "),
             added.join(", ")
         ));

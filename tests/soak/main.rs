@@ -17,3 +17,4 @@ mod aborts;
 mod chaos;
 mod restart;
 mod steady;
+mod sums;

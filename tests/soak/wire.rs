@@ -233,6 +233,8 @@ fn message(status: &str, text: &str) -> Value {
 fn response(status: &str, output: &[Value], count: usize) -> Value {
     let usage = json!({"input_tokens": 10, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": count,
         "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 10 + count});
+    // OpenAI tells no usage before the end.
+    let usage = if status == "completed" { usage } else { Value::Null };
     json!({"id": "resp_1", "object": "response", "created_at": 1, "status": status, "error": null,
         "incomplete_details": null, "model": "real", "output": output, "usage": usage})
 }

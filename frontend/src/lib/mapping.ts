@@ -118,3 +118,12 @@ export function find(rows: Row[], model: string): Match | undefined {
 	}
 	return undefined;
 }
+
+/** What the server asks for when no model is named: exact keys, else what patterns lead to. */
+export function probedModels(mapping: Mapping): string[] {
+	const entries = Object.entries(mapping);
+	const exact = entries.map(([key]) => key).filter((key) => kindOf(key) === 'exact');
+	const targets = entries.map(([, value]) => (typeof value === 'string' ? value : value.mapped_model));
+	const literal = targets.filter((target) => !/[*$]/.test(target));
+	return [...new Set(exact.length > 0 ? exact : literal)].sort();
+}

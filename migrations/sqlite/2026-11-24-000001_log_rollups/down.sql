@@ -2,6 +2,7 @@ DROP TRIGGER request_logs_after_insert;
 DROP TRIGGER request_logs_after_delete;
 DROP TRIGGER request_logs_after_update;
 DROP VIEW log_changes;
+DROP TABLE log_progress;
 DROP TABLE log_histograms;
 DROP TABLE log_sums;
 DROP TABLE log_days;

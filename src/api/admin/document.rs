@@ -11,7 +11,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::{auth, config, credentials, detailed, dto, explain, history, logs, providers};
+use super::{auth, checks, config, credentials, detailed, dto, explain, history, logs, providers};
 use crate::api::live;
 
 const SCHEME: &str = "admin_key";
@@ -31,6 +31,7 @@ const SCHEME: &str = "admin_key";
         logs::request_logs::delete, logs::request_logs::batch_delete,
         logs::error_logs::list, logs::error_logs::export, logs::error_logs::show, logs::error_logs::delete,
         logs::error_logs::batch_delete, logs::summary::summary,
+        checks::one, checks::many, checks::one_by_query,
         super::document,
     ),
     components(schemas(dto::ErrorBody)),
@@ -75,8 +76,8 @@ fn needs_key(operation: &Operation) -> bool {
 
 /// Whether a call has a body but changes nothing of the configuration.
 fn is_question(operation: &Operation) -> bool {
-    let is_about_logs = operation.tags.iter().flatten().any(|tag| tag == "logs");
-    is_about_logs || operation.operation_id.as_deref() == Some("explain")
+    let only_asks = operation.tags.iter().flatten().any(|tag| matches!(tag.as_str(), "logs" | "health"));
+    only_asks || operation.operation_id.as_deref() == Some("explain")
 }
 
 fn describe_change(operation: &mut Operation) {
@@ -137,6 +138,10 @@ failures! {
     LogsDeleteFailures = [400, 401, 408, 413, 415, 500, 503];
     /// Of calls that explain.
     ExplainFailures = [400, 401, 404, 408, 413, 415, 500];
+    /// Of active checks.
+    CheckFailures = [400, 401, 404, 408, 413, 415, 500, 503];
+    /// Of an active check without a body.
+    CheckOneFailures = [400, 401, 404, 500, 503];
     /// Of the report on health.
     DetailFailures = [401, 503];
     /// Of the feed of changes, before it is open.

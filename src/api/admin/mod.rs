@@ -4,6 +4,7 @@
 //! and return when every new request sees them.
 
 pub(super) mod auth;
+mod checks;
 mod circuit;
 mod config;
 mod credential_body;
@@ -65,7 +66,10 @@ fn provider_routes(scope: &mut web::ServiceConfig) {
                 .route(web::put().to(providers::update))
                 .route(web::delete().to(providers::delete)),
         )
-        .service(resource("/providers/{id}/status", "PATCH").route(web::patch().to(providers::set_status)));
+        .service(resource("/providers/{id}/status", "PATCH").route(web::patch().to(providers::set_status)))
+        .service(resource("/providers/{id}/health", "POST").route(web::post().to(checks::one)))
+        .service(resource("/health/providers/{id}", "GET, HEAD").route(get().to(checks::one_by_query)))
+        .service(resource("/health/check", "POST").route(web::post().to(checks::many)));
 }
 
 fn credential_routes(scope: &mut web::ServiceConfig) {

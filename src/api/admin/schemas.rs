@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, KnownFormat, S
 use utoipa::openapi::{Array, Object, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::checks;
 use super::explain::LONGEST_MODEL;
 use super::fields::{BODY_LIMIT, MOST_IDS};
 use crate::config::ProviderKind;
@@ -38,6 +39,8 @@ bodies! {
     RollbackWish = rollback();
     RoutingQuestion = question();
     LogIds = log_ids();
+    CheckWish = check("How to check a provider.");
+    ChecksWish = check("How to check providers.").property("provider_ids", provider_ids());
 }
 
 /// What a body is for. Only a new row has defaults: in a change, absent means unchanged.
@@ -129,6 +132,21 @@ fn rollback() -> ObjectBuilder {
         .property("dry_run", flag().default(Some(json!(false))).description(Some("Only tell what would change.")))
 }
 
+fn check(description: &str) -> ObjectBuilder {
+    let models = texts().description(Some("By default the exact keys of the mapping, else what its patterns lead to."));
+    let at_once = whole(1, Some(checks::MOST_AT_ONCE)).default(Some(json!(checks::DEFAULT_AT_ONCE)));
+    let secs = whole(1, Some(checks::MOST_SECS)).default(Some(json!(checks::DEFAULT_SECS)));
+    body(description, &[])
+        .property("models", models)
+        .property("max_concurrent", at_once.description(Some("Requests at a time.")))
+        .property("timeout_secs", secs.description(Some("Patience with each answer.")))
+}
+
+fn provider_ids() -> ArrayBuilder {
+    let id = ObjectBuilder::new().schema_type(Type::Integer);
+    ArrayBuilder::new().items(id).max_items(Some(MOST_IDS)).description(Some("All providers by default."))
+}
+
 fn log_ids() -> ObjectBuilder {
     let id =
         ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
@@ -163,6 +181,11 @@ pub(super) fn outcome() -> Object {
 /// How a mapping key matches.
 pub(super) fn match_kind() -> Object {
     nullable_names(&["exact", "wildcard", "regex"])
+}
+
+/// What an active check found.
+pub(super) fn check_status() -> Object {
+    names(&["healthy", "unhealthy", "disabled", "unknown"]).build()
 }
 
 /// The state of a circuit.

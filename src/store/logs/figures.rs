@@ -182,7 +182,10 @@ pub(super) fn totals() -> String {
 
 /// Sums by name.
 pub(in crate::store) fn sums_by(rows: Vec<SumsRow>) -> SumsBy {
-    let named = |row: SumsRow| Some(((dimension(row.dimension)?, row.name.clone()), row.sums()));
+    let named = |row: SumsRow| {
+        let sums = row.sums();
+        Some(((dimension(row.dimension)?, row.name), sums))
+    };
     rows.into_iter().filter_map(named).collect()
 }
 

@@ -36,9 +36,8 @@ macro_rules! logs_store {
                     let page = page::select::<$row>(<$row>::COLUMNS, &$filter, &$slice);
                     let count = $slice.count.then(|| $count(&$filter));
                     $self
-                        .read(move |c| {
+                        .read_logs(move |c| {
                             Box::pin(async move {
-                                prepare_sums(c).await?;
                                 let rows: Vec<Placed<$row>> = query(page).load(c).await?;
                                 let total = match count {
                                     Some(count) => Some(query(count).get_result::<Number>(c).await?.number),
@@ -89,20 +88,13 @@ macro_rules! logs_store {
 
                 async fn log_stats(&self, filter: RequestFilter) -> Result<SumsBy, StoreError> {
                     let sums = query(figures::stats(&filter));
-                    self.read(move |c| {
-                        Box::pin(async move {
-                            prepare_sums(c).await?;
-                            Ok(figures::sums_by(sums.load(c).await?))
-                        })
-                    })
-                    .await
+                    self.read_logs(move |c| Box::pin(async move { Ok(figures::sums_by(sums.load(c).await?)) })).await
                 }
 
                 async fn log_summary(&self, window: SummaryWindow) -> Result<(SumsBy, PercentilesBy), StoreError> {
                     let plan = Plan::of(&window);
-                    self.read(move |c| {
+                    self.read_logs(move |c| {
                         Box::pin(async move {
-                            prepare_sums(c).await?;
                             let mut summary = Summary::from(&plan);
                             // One at a time: of a long window they do not fit into memory.
                             for sql in plan.rows() {

@@ -17,14 +17,14 @@ pub(super) const HOUR: i64 = 3600;
 pub(super) const DAY: i64 = 86_400;
 
 /// Columns of the rollups, as made from a single row.
-const OF_ROW: &str = "timestamp AS start, COALESCE(provider_name, '') AS provider_name, \
+const OF_ROW: &str = "COALESCE(provider_name, '') AS provider_name, \
     COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, status_code, outcome, 1 AS requests, \
     COALESCE(input_tokens, 0) AS input_tokens, COALESCE(output_tokens, 0) AS output_tokens, \
     COALESCE(total_tokens, 0) AS total_tokens, COALESCE(cost_microusd, 0) AS cost_microusd, \
     CASE WHEN cost_microusd IS NULL THEN 0 ELSE 1 END AS priced, total_duration_ms AS duration_ms, \
     COALESCE(ttft_ms, 0) AS ttft_ms, CASE WHEN ttft_ms IS NULL THEN 0 ELSE 1 END AS ttft_requests";
 
-const OF_ROLLUP: &str = "start, provider_name, model_requested, credential_name, status_code, outcome, requests, \
+const OF_ROLLUP: &str = "provider_name, model_requested, credential_name, status_code, outcome, requests, \
     input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests";
 
 /// Appends a subquery of the requests that `filter` means: rows of sums. Returns what it leaves

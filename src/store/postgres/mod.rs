@@ -129,6 +129,22 @@ impl PostgresStore {
         self.io.run(run).await
     }
 
+    /// As `read`, prepared for sums. Compiling a query takes longer than running one of these, and
+    /// groups that do not fit into memory are written to files.
+    async fn read_logs<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut AsyncPgConnection) -> Work<'c, T> + Send + 'static,
+    {
+        self.read(|c| {
+            Box::pin(async move {
+                c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?;
+                work(c).await
+            })
+        })
+        .await
+    }
+
     /// Runs `work`, which changes the configuration, in a transaction that holds the version from
     /// its beginning: changes are made one after the other, and versions in the order of commits.
     async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
@@ -234,12 +250,6 @@ where
         Err(StoreError::Internal(reason)) if is_broken => Err(StoreError::Unavailable(reason)),
         other => other,
     }
-}
-
-/// For the rest of this transaction. Compiling a query takes longer than running one of these, and
-/// groups that do not fit into memory are written to files.
-async fn prepare_sums(c: &mut AsyncPgConnection) -> Result<(), StoreError> {
-    Ok(c.batch_execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'").await?)
 }
 
 /// Whether this transaction is the one of all that deletes old logs.

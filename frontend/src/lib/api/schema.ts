@@ -298,6 +298,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/v1/health/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Checks several providers, or all: several at a time, the models of each one after the other. */
+        post: operations["check_providers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/v1/health/providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same with the query `models=a,b`. */
+        get: operations["get_provider_check"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/v1/logs": {
         parameters: {
             query?: never;
@@ -465,6 +499,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/v1/providers/{id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks a provider for a short answer of each model. The requests are paid for; the breaker learns nothing. */
+        post: operations["check_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/v1/providers/{id}/status": {
         parameters: {
             query?: never;
@@ -527,6 +578,43 @@ export interface components {
              *     `database_unavailable`.
              */
             type: string;
+        };
+        CheckSummary: {
+            healthy_models: number;
+            total_models: number;
+            unhealthy_models: number;
+        };
+        /** @description How to check a provider. At most 1048576 bytes. */
+        CheckWish: {
+            /**
+             * @description Requests at a time.
+             * @default 2
+             */
+            max_concurrent?: number;
+            /** @description By default the exact keys of the mapping, else what its patterns lead to. */
+            models?: string[];
+            /**
+             * @description Patience with each answer.
+             * @default 30
+             */
+            timeout_secs?: number;
+        };
+        /** @description How to check providers. At most 1048576 bytes. */
+        ChecksWish: {
+            /**
+             * @description Requests at a time.
+             * @default 2
+             */
+            max_concurrent?: number;
+            /** @description By default the exact keys of the mapping, else what its patterns lead to. */
+            models?: string[];
+            /** @description All providers by default. */
+            provider_ids?: number[];
+            /**
+             * @description Patience with each answer.
+             * @default 30
+             */
+            timeout_secs?: number;
         };
         /** @description One change of the configuration. */
         ConfigChange: {
@@ -951,6 +1039,15 @@ export interface components {
             start_time: string;
             totals: components["schemas"]["LogFigures"];
         };
+        /** @description What one model did. */
+        ModelCheck: {
+            error?: string | null;
+            model: string;
+            /** Format: int64 */
+            response_time_ms?: number | null;
+            /** @enum {string} */
+            status: "healthy" | "unhealthy" | "disabled" | "unknown";
+        };
         /** @description Figures by name; what reached no provider, or named no model, has the empty name. */
         NamedFigures: components["schemas"]["LogFigures"] & {
             name: string;
@@ -1232,6 +1329,31 @@ export interface components {
             provider_type?: "openai" | "azure" | "anthropic" | "response_api" | "custom";
             /** @description Share of the traffic; 0 drains. */
             weight?: number;
+        };
+        /** @description What a check of one provider found. */
+        ProviderCheck: {
+            /**
+             * Format: int64
+             * @description Of the models that answered.
+             */
+            avg_response_time_ms?: number | null;
+            /** Format: date-time */
+            checked_at: string;
+            models: components["schemas"]["ModelCheck"][];
+            /** Format: int32 */
+            provider_id: number;
+            provider_key: string;
+            provider_type: string;
+            /** @enum {string} */
+            status: "healthy" | "unhealthy" | "disabled" | "unknown";
+            summary: components["schemas"]["CheckSummary"];
+        };
+        /** @description What a check of several providers found. */
+        ProviderChecks: {
+            healthy_providers: number;
+            providers: components["schemas"]["ProviderCheck"][];
+            total_providers: number;
+            unhealthy_providers: number;
         };
         /** @description What this replica knows of a provider. */
         ProviderHealth: {
@@ -3065,6 +3187,174 @@ export interface operations {
             };
         };
     };
+    check_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChecksWish"];
+            };
+        };
+        responses: {
+            /** @description What each provider did */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderChecks"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body came too slowly: `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is too large: `validation_error` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is compressed: `validation_error` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    get_provider_check: {
+        parameters: {
+            query?: {
+                /** @description Names, with commas between */
+                models?: string;
+                /** @description Patience with each, from 1 to 120; 30 by default */
+                timeout_secs?: number;
+            };
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What each model did */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderCheck"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
     list_request_logs: {
         parameters: {
             query?: {
@@ -3985,6 +4275,104 @@ export interface operations {
             };
             /** @description There is no such row or version: `not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description A fault of llm-proxy: `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The database, or what was asked, is not available: `database_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+        };
+    };
+    check_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckWish"];
+            };
+        };
+        responses: {
+            /** @description What each model did */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderCheck"];
+                };
+            };
+            /** @description A field, parameter or header is wrong: `validation_error` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The admin key is missing or wrong: `unauthorized` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description There is no such row or version: `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body came too slowly: `request_timeout` */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is too large: `validation_error` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminError"];
+                };
+            };
+            /** @description The body is compressed: `validation_error` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -62,7 +62,7 @@ async fn every_described_call_exists_and_asks_for_the_key_unless_it_says_otherwi
             calls += 1;
         }
     }
-    assert_eq!(calls, 34);
+    assert_eq!(calls, 37);
 }
 
 #[test]
@@ -116,6 +116,7 @@ async fn every_described_body_field_is_known_and_none_is_missing() {
     let provider = api.provider(provider("p")).await;
     let rotate = format!("{credential}/rotate");
     let status = format!("{provider}/status");
+    let health = format!("{provider}/health");
     for (shape, count, method, path) in [
         ("NewProvider", 8, Method::POST, "/admin/v1/providers"),
         ("ProviderChange", 8, Method::PUT, provider.as_str()),
@@ -125,6 +126,8 @@ async fn every_described_body_field_is_known_and_none_is_missing() {
         ("Rotation", 2, Method::POST, rotate.as_str()),
         ("RollbackWish", 2, Method::POST, "/admin/v1/config/rollback"),
         ("LogIds", 1, Method::POST, "/admin/v1/logs/batch-delete"),
+        ("CheckWish", 3, Method::POST, health.as_str()),
+        ("ChecksWish", 4, Method::POST, "/admin/v1/health/check"),
         ("RoutingQuestion", 4, Method::POST, "/admin/v1/explain"),
     ] {
         let names = properties(&document, shape);

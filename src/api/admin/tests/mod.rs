@@ -27,10 +27,11 @@ use tokio::sync::watch;
 use crate::actors;
 use crate::api::{FeedTimings, Phase, Shared, routes};
 use crate::config::Snapshot;
-use crate::proxy::Reporter;
+use crate::proxy::{Proxy, Reporter};
 use crate::settings::{DatabaseSettings, Settings};
 use crate::store;
 use crate::telemetry::Telemetry;
+use crate::upstream::{Client, tls_config};
 
 const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
@@ -80,7 +81,11 @@ impl Api {
 
     /// Sends a request as it is.
     async fn call(&self, request: TestRequest) -> Answer {
-        let app = init_service(App::new().app_data(self.shared.clone()).configure(routes)).await;
+        let Shared { handles, settings, .. } = &**self.shared;
+        let client = Client::new(tls_config(false).unwrap(), settings.upstream);
+        let proxy = Proxy { handles: handles.clone(), settings: Arc::clone(settings), client };
+        let app = App::new().app_data(self.shared.clone()).app_data(web::Data::new(proxy)).configure(routes);
+        let app = init_service(app).await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = String::from_utf8_lossy(&read_body(response).await).into_owned();

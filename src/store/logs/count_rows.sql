@@ -1,0 +1,140 @@
+-- Adds rows of request_logs that are not in the sums yet, 10,000 at most: first to the shortest units, then from these to
+-- all. A trigger for each row, which would also do, takes ten times as long. Temporary tables belong to the connection.
+UPDATE log_progress SET seen = (SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM request_logs WHERE id > counted ORDER BY id LIMIT 10000));
+
+CREATE TEMP TABLE IF NOT EXISTS new_sums (start INTEGER, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests);
+CREATE TEMP TABLE IF NOT EXISTS new_bins (start INTEGER, provider_name, model_requested, credential_name, metric, bin, requests);
+
+INSERT INTO temp.new_sums
+SELECT timestamp - ((timestamp % 300000) + 300000) % 300000, COALESCE(provider_name, ''), COALESCE(substr(model_requested, 1, 255), ''),
+    credential_name, client, status_code, outcome, is_streaming, estimated,
+    COUNT(*), SUM(COALESCE(input_tokens, 0)), SUM(COALESCE(output_tokens, 0)), SUM(COALESCE(total_tokens, 0)),
+    SUM(COALESCE(cost_microusd, 0)), COUNT(cost_microusd), SUM(total_duration_ms), SUM(COALESCE(ttft_ms, 0)), COUNT(ttft_ms)
+FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+
+INSERT INTO temp.new_bins
+SELECT start, provider_name, model_requested, credential_name, 0, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+        WHEN value < 32 THEN 16 + (value - 16) / 2
+        WHEN value < 64 THEN 24 + (value - 32) / 4
+        WHEN value < 128 THEN 32 + (value - 64) / 8
+        WHEN value < 256 THEN 40 + (value - 128) / 16
+        WHEN value < 512 THEN 48 + (value - 256) / 32
+        WHEN value < 1024 THEN 56 + (value - 512) / 64
+        WHEN value < 2048 THEN 64 + (value - 1024) / 128
+        WHEN value < 4096 THEN 72 + (value - 2048) / 256
+        WHEN value < 8192 THEN 80 + (value - 4096) / 512
+        WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+        WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+        WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+        WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+        WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+        WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+        WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+        WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+        WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+        WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+        WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+        WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END, COUNT(*)
+FROM (
+    SELECT timestamp - ((timestamp % 300000) + 300000) % 300000 AS start, COALESCE(provider_name, '') AS provider_name,
+        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, total_duration_ms AS value
+    FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) AND total_duration_ms IS NOT NULL
+) GROUP BY 1, 2, 3, 4, 6;
+
+INSERT INTO temp.new_bins
+SELECT start, provider_name, model_requested, credential_name, 1, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+        WHEN value < 32 THEN 16 + (value - 16) / 2
+        WHEN value < 64 THEN 24 + (value - 32) / 4
+        WHEN value < 128 THEN 32 + (value - 64) / 8
+        WHEN value < 256 THEN 40 + (value - 128) / 16
+        WHEN value < 512 THEN 48 + (value - 256) / 32
+        WHEN value < 1024 THEN 56 + (value - 512) / 64
+        WHEN value < 2048 THEN 64 + (value - 1024) / 128
+        WHEN value < 4096 THEN 72 + (value - 2048) / 256
+        WHEN value < 8192 THEN 80 + (value - 4096) / 512
+        WHEN value < 16384 THEN 88 + (value - 8192) / 1024
+        WHEN value < 32768 THEN 96 + (value - 16384) / 2048
+        WHEN value < 65536 THEN 104 + (value - 32768) / 4096
+        WHEN value < 131072 THEN 112 + (value - 65536) / 8192
+        WHEN value < 262144 THEN 120 + (value - 131072) / 16384
+        WHEN value < 524288 THEN 128 + (value - 262144) / 32768
+        WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
+        WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
+        WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
+        WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
+        WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
+        WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END, COUNT(*)
+FROM (
+    SELECT timestamp - ((timestamp % 300000) + 300000) % 300000 AS start, COALESCE(provider_name, '') AS provider_name,
+        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, ttft_ms AS value
+    FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) AND ttft_ms IS NOT NULL
+) GROUP BY 1, 2, 3, 4, 6;
+
+INSERT INTO log_hours (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+SELECT start - ((start % 3600000) + 3600000) % 3600000, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated,
+    SUM(requests), SUM(input_tokens), SUM(output_tokens), SUM(total_tokens), SUM(cost_microusd), SUM(priced), SUM(duration_ms), SUM(ttft_ms), SUM(ttft_requests)
+FROM temp.new_sums GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens,
+    cost_microusd = cost_microusd + excluded.cost_microusd,
+    priced = priced + excluded.priced,
+    duration_ms = duration_ms + excluded.duration_ms,
+    ttft_ms = ttft_ms + excluded.ttft_ms,
+    ttft_requests = ttft_requests + excluded.ttft_requests;
+
+INSERT INTO log_days (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+SELECT start - ((start % 86400000) + 86400000) % 86400000, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated,
+    SUM(requests), SUM(input_tokens), SUM(output_tokens), SUM(total_tokens), SUM(cost_microusd), SUM(priced), SUM(duration_ms), SUM(ttft_ms), SUM(ttft_requests)
+FROM temp.new_sums GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens,
+    cost_microusd = cost_microusd + excluded.cost_microusd,
+    priced = priced + excluded.priced,
+    duration_ms = duration_ms + excluded.duration_ms,
+    ttft_ms = ttft_ms + excluded.ttft_ms,
+    ttft_requests = ttft_requests + excluded.ttft_requests;
+
+INSERT INTO log_sums (unit, dimension, start, name, requests, failed, cancelled, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
+SELECT unit, dimension, start - ((start % (unit * 1000)) + unit * 1000) % (unit * 1000),
+    CASE dimension WHEN 0 THEN '' WHEN 1 THEN provider_name WHEN 2 THEN model_requested WHEN 3 THEN credential_name ELSE CAST(status_code AS TEXT) END,
+    SUM(requests),
+    SUM(CASE WHEN outcome = 'failed' THEN requests ELSE 0 END),
+    SUM(CASE WHEN outcome = 'cancelled' THEN requests ELSE 0 END),
+    SUM(input_tokens), SUM(output_tokens), SUM(total_tokens), SUM(cost_microusd), SUM(priced), SUM(duration_ms), SUM(ttft_ms), SUM(ttft_requests)
+FROM temp.new_sums
+CROSS JOIN (SELECT 300 AS unit UNION ALL SELECT 3600 UNION ALL SELECT 86400)
+CROSS JOIN (SELECT 0 AS dimension UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4)
+WHERE unit > 300 OR dimension = 0 GROUP BY 1, 2, 3, 4
+ON CONFLICT DO UPDATE SET
+    requests = requests + excluded.requests,
+    failed = failed + excluded.failed,
+    cancelled = cancelled + excluded.cancelled,
+    input_tokens = input_tokens + excluded.input_tokens,
+    output_tokens = output_tokens + excluded.output_tokens,
+    total_tokens = total_tokens + excluded.total_tokens,
+    cost_microusd = cost_microusd + excluded.cost_microusd,
+    priced = priced + excluded.priced,
+    duration_ms = duration_ms + excluded.duration_ms,
+    ttft_ms = ttft_ms + excluded.ttft_ms,
+    ttft_requests = ttft_requests + excluded.ttft_requests;
+
+INSERT INTO log_histograms (unit, dimension, start, name, metric, bin, requests)
+SELECT unit, dimension, start - ((start % (unit * 1000)) + unit * 1000) % (unit * 1000),
+    CASE dimension WHEN 0 THEN '' WHEN 1 THEN provider_name WHEN 2 THEN model_requested WHEN 3 THEN credential_name END,
+    metric, bin, SUM(requests)
+FROM temp.new_bins
+CROSS JOIN (SELECT 300 AS unit UNION ALL SELECT 3600 UNION ALL SELECT 86400)
+CROSS JOIN (SELECT 0 AS dimension UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)
+WHERE unit > 300 OR dimension = 0 GROUP BY 1, 2, 3, 4, 5, 6
+ON CONFLICT DO UPDATE SET requests = requests + excluded.requests;
+
+DELETE FROM temp.new_sums;
+DELETE FROM temp.new_bins;
+
+UPDATE log_progress SET counted = seen;
