@@ -37,7 +37,7 @@ test-cluster: ## Three replicas under load with outages, at full size; prints wh
 
 # What is told on the way is repeated at the end. `SOAK_SEED=...` repeats the choices of a run.
 PERCENT ?= 100
-soak: ## Long runs, half an hour: left streams, failing providers, restarts, time (SCENARIO=aborts PERCENT=10)
+soak: ## Long runs, half an hour: left streams, failing providers, restarts, time, sums (SCENARIO=aborts PERCENT=10)
 	@tests/install-servers
 	@echo "compiling and running the long runs (the first time takes some minutes) ..."
 	@set -o pipefail; told=$$(mktemp); ended=0; \
