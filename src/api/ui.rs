@@ -18,6 +18,10 @@ const INDEX: &str = "index.html";
 /// What is shown by a binary that was built without the page.
 const MISSING: &str = include_str!("ui_missing.html");
 
+/// The style attribute of the element in which SvelteKit tells screen readers of a new page. It is
+/// the same in every build; SvelteKit's own policies name this hash, too.
+const ANNOUNCER_STYLE: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
+
 /// Names with a hash of their content are below this folder.
 const IMMUTABLE: &str = "_app/immutable/";
 
@@ -154,7 +158,8 @@ fn policy(html: &str) -> String {
     let scripts = hashes(html, "script");
     let styles = hashes(html, "style");
     format!(
-        "default-src 'self'; script-src 'self'{scripts}; style-src 'self'{styles}; img-src 'self' data: blob:; \
+        "default-src 'self'; script-src 'self'{scripts}; style-src 'self'{styles}; \
+         style-src-attr {ANNOUNCER_STYLE}; img-src 'self' data: blob:; \
          connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }

@@ -93,6 +93,7 @@ async fn only_what_is_in_the_page_runs_inline_and_nobody_frames_it() {
     let policy = of(&response, "content-security-policy").to_owned();
     let hash = BASE64_STANDARD.encode(Sha256::digest("go()"));
     assert!(policy.contains(&format!("script-src 'self' 'sha256-{hash}';")), "{policy}");
+    assert!(!policy.contains("unsafe-inline") && !policy.contains("unsafe-eval"), "{policy}");
     assert!(policy.contains("style-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(of(&response, "x-content-type-options"), "nosniff");
     assert_eq!(of(&response, "referrer-policy"), "no-referrer");

@@ -17,13 +17,17 @@ import { Marked } from 'marked';
 const LANGUAGES = { bash, css, go, javascript, json, python, rust, sql, typescript, xml, yaml };
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const escape = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 const marked = new Marked({
 	async: false,
 	gfm: true,
 	breaks: true,
 	renderer: {
+		/** HTML is shown as it was written. */
+		html: ({ text }) => escape(text),
+		/** An image of another origin would tell it who reads this. */
+		image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
 		code({ text, lang }) {
 			const name = lang?.split(/\s/)[0] ?? '';
 			const shown = hljs.getLanguage(name) ? hljs.highlight(text, { language: name }).value : escape(text);

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { admin, chat, credential, open, provider, shown, unique, withPage } from './support.mjs';
+
+const row = (page, name) => page.locator(`[data-testid="credential"][data-name="${name}"]`);
+
+test('a new key is shown once, works, and is nowhere afterwards', () =>
+	withPage(async (page) => {
+		const name = unique('client');
+		const { id } = await provider({ [name]: 'mock' });
+		await open(page, '/credentials/new');
+		await page.getByLabel('Name', { exact: true }).fill(name);
+		await page.getByLabel('Allowed models').fill(`${name}\nclaude-*`);
+		await page.getByLabel('Requests per second').fill('50');
+		await page.getByLabel('Burst').fill('60');
+		await page.getByLabel('Expires').fill('2099-01-01T00:00');
+		await page.getByRole('button', { name: 'Create' }).click();
+		const key = await page.getByTestId('new-key').innerText();
+		assert.match(key, /^sk-/);
+		await page.keyboard.press('Escape');
+		await page.getByTestId('new-key').waitFor();
+		await page.getByRole('button', { name: 'I have copied it' }).click();
+		await row(page, name).getByText('50/s, burst 60').waitFor();
+		assert.ok(!(await page.content()).includes(key));
+		assert.equal((await chat(key, name)).status, 200);
+		assert.equal((await chat(key, 'other')).status, 403);
+		await admin('DELETE', `/providers/${id}`);
+	}));
+
+test('a key is replaced, and the old one lives as long as was said', () =>
+	withPage(async (page) => {
+		const { name, key, id } = await credential();
+		const other = await provider({ [name]: 'mock' });
+		await open(page, `/credentials?search=${name}`);
+		await page.getByRole('button', { name: `Rotate the key of ${name}` }).click();
+		await page.getByLabel('The present key').selectOption('ends at once');
+		await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+		const fresh = await page.getByTestId('new-key').innerText();
+		await page.getByRole('button', { name: 'I have copied it' }).click();
+		assert.deepEqual([(await chat(key, name)).status, (await chat(fresh, name)).status], [401, 200]);
+		await page.getByRole('switch', { name: `Enable ${name}` }).click();
+		await page.getByRole('switch', { name: `Enable ${name}`, checked: false }).waitFor();
+		await page.getByRole('button', { name: `Delete ${name}` }).click();
+		await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
+		await shown(page, 'No credential is like that.');
+		await admin('DELETE', `/providers/${other.id}`);
+		assert.ok(id > 0);
+	}));
+
+test('a pattern that makes no sense is told at its field', () =>
+	withPage(async (page) => {
+		const { id } = await credential();
+		await open(page, `/credentials/${id}`);
+		await page.getByLabel('Allowed models').fill('claude-(');
+		await page.getByRole('button', { name: 'Save' }).click();
+		await page.locator('textarea[aria-invalid="true"]').waitFor();
+	}));
