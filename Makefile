@@ -5,15 +5,20 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo build check test test-rust test-cluster soak bench-logs test-sdk test-agents test-helm test-image chart-readme chart image version licences sbom golden fuzz fuzz-short fuzz-each fuzz-tool
+.PHONY: help demo frontend build check test test-rust test-page bench-page test-cluster soak bench-logs test-sdk test-agents \
+  test-helm test-image chart-readme chart image version licences sbom golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: ## Run proxy and mock provider with a temporary database; prints curl lines to paste
+	@frontend/scripts/build --if-possible
 	@echo "building llm-proxy (the first time takes some minutes) ..."
 	@cargo build --quiet --locked
 	@$(CARGO_TARGET_DIR)/debug/llm-proxy demo $(DEMO_FLAGS)
+
+frontend: ## Build the admin page, which the next build of the binary takes in; installs Node.js when it is missing
+	@frontend/scripts/build
 
 build: ## Build the release binary
 	cargo build --release --locked
@@ -23,7 +28,7 @@ check: ## Formatting, lints, documentation
 	cargo clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --quiet
 
-test: test-rust test-sdk test-agents test-helm fuzz-short ## All tests; installs what they need
+test: test-rust test-page test-sdk test-agents test-helm fuzz-short ## All tests; installs what they need
 
 test-rust: ## Unit, integration and small cluster tests
 	@tests/install-servers
@@ -50,6 +55,12 @@ bench-logs: ## The log page's queries on 10 million rows (a tenth in SQLite), a 
 	@tests/install-servers
 	@echo "compiling, filling and measuring ..."
 	LOGS_ROWS=$(LOGS_ROWS) cargo test --release --locked --test logs -- --nocapture --test-threads=1
+
+test-page: ## The admin page in headless Chromium, against a real server (SHOTS=folder also takes pictures)
+	frontend/e2e/run
+
+bench-page: ## The admin page's lists with 5,000 providers and 50,000 credentials
+	frontend/e2e/run frontend/e2e/large.mjs
 
 test-sdk: ## The official SDKs against a real server
 	tests/sdk/run

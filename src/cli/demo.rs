@@ -125,6 +125,7 @@ fn invitation(address: SocketAddr, key: &PlainKey, admin_key: &PlainKey) -> Stri
          # a Messages request, streamed by a Responses provider\n{messages}\n\n\
          # the models of this key\ncurl -s http://{address}/v1/models -H 'Authorization: Bearer {key}'\n\n\
          # the providers, as the admin sees them\ncurl -s http://{address}/admin/v1/providers -H 'Authorization: Bearer {admin}'\n\n\
+         # the admin page: http://{address}/admin/ with the key {admin}\n\
          # metrics, and the browsable admin API: http://{address}/docs\ncurl -s http://{address}/metrics\n"
     )
 }
