@@ -5,7 +5,8 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo frontend build check test test-rust test-page bench-page test-cluster soak bench-logs test-sdk test-agents test-helm chart-readme golden fuzz fuzz-short fuzz-each fuzz-tool
+.PHONY: help demo frontend build check test test-rust test-page bench-page test-cluster soak bench-logs test-sdk test-agents \
+  test-helm test-image chart-readme chart image version licences sbom golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,7 +42,7 @@ test-cluster: ## Three replicas under load with outages, at full size; prints wh
 
 # What is told on the way is repeated at the end. `SOAK_SEED=...` repeats the choices of a run.
 PERCENT ?= 100
-soak: ## Long runs, half an hour: left streams, failing providers, restarts, time (SCENARIO=aborts PERCENT=10)
+soak: ## Long runs, half an hour: left streams, failing providers, restarts, time, sums (SCENARIO=aborts PERCENT=10)
 	@tests/install-servers
 	@echo "compiling and running the long runs (the first time takes some minutes) ..."
 	@set -o pipefail; told=$$(mktemp); ended=0; \
@@ -71,7 +72,38 @@ test-helm: ## The chart, the image and the README's commands: rendered, checked,
 	tests/helm/run
 
 chart-readme: ## Write helm/README.md anew from values.yaml
-	python3 tests/helm/python/chart_readme.py
+	tests/helm/run --readme
+
+test-image: ## The Dockerfile's steps in a Debian made by debootstrap; the result serves. A release build; needs root and 6 GB
+	tests/image/run
+
+DIST ?= dist
+VERSION_NOW = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+COMMIT_NOW = $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+image: ## Build the image with Docker
+	docker build --build-arg COMMIT=$(COMMIT_NOW) --tag llm-proxy:$(VERSION_NOW) --tag llm-proxy .
+
+chart: ## Package the chart into $(DIST)
+	helm package helm --destination $(DIST)
+
+version: ## Write VERSION=x.y.z into Cargo.toml and everything that repeats it
+	@[[ "$(VERSION)" =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$$ ]] || { echo "VERSION=x.y.z is needed"; exit 2; }
+	@sed -i '0,/^version = ".*"/s//version = "$(VERSION)"/' Cargo.toml
+	@sed -i -E 's/^((appV|v)ersion): .*/\1: $(VERSION)/' helm/Chart.yaml
+	@sed -i 's/\(image.version="\)[^"]*/\1$(VERSION)/' Dockerfile
+	@cd frontend && npm version $(VERSION) --no-git-tag-version --allow-same-version >/dev/null
+	@cargo update --workspace --offline --quiet
+
+licences: ## Licences and sources of every dependency (cargo-deny; asks no network)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny
+	cargo deny --offline check licenses bans sources
+
+sbom: ## Bill of materials of the binary, CycloneDX, into $(DIST)
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-cyclonedx
+	@mkdir -p $(DIST)
+	cargo cyclonedx --format json --spec-version 1.5 --describe binaries --quiet
+	@mv llm-proxy_bin.cdx.json $(DIST)/llm-proxy-$(VERSION_NOW).cdx.json
 
 golden: ## Write the golden translations anew, for review
 	UPDATE_GOLDEN=1 cargo test --locked --test golden

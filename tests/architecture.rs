@@ -181,3 +181,23 @@ fn the_environment_is_read_in_one_place() {
         .collect();
     assert!(wrong.is_empty(), "readers of the environment: {wrong:?}");
 }
+
+#[test]
+fn every_setting_is_in_the_readme() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let sources = sources();
+    let mut names = std::collections::BTreeSet::new();
+    for source in sources.iter().filter(|source| source.module == "settings" && !is_test(source)) {
+        for literal in code(source).flat_map(|line| line.split('"').skip(1).step_by(2)) {
+            let is_name =
+                literal.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            if is_name && literal.len() > 3 {
+                names.insert(literal);
+            }
+        }
+    }
+    assert!(names.contains("DB_URL") && names.len() > 60, "{names:?}");
+    let is_there = |name: &str| ["`", "="].iter().any(|end| readme.contains(&format!("`{name}{end}")));
+    let missing: Vec<&&str> = names.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}

@@ -239,19 +239,19 @@ BEGIN
         ) AS changed WHERE kept.unit = 300 AND kept.dimension = 0 AND kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_sums AS kept USING (
             SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') AS start FROM changed_rows
-        ) AS changed WHERE kept.unit = 3600 AND kept.dimension BETWEEN 0 AND 4 AND kept.start = changed.start AND kept.requests = 0;
+        ) AS changed WHERE kept.unit = 3600 AND kept.dimension IN (0, 1, 2, 3, 4) AND kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_sums AS kept USING (
             SELECT DISTINCT date_trunc('day', timestamp, 'UTC') AS start FROM changed_rows
-        ) AS changed WHERE kept.unit = 86400 AND kept.dimension BETWEEN 0 AND 4 AND kept.start = changed.start AND kept.requests = 0;
+        ) AS changed WHERE kept.unit = 86400 AND kept.dimension IN (0, 1, 2, 3, 4) AND kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_histograms AS kept USING (
             SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') + date_part('minute', timestamp AT TIME ZONE 'UTC')::integer / 5 * INTERVAL '5 minutes' AS start FROM changed_rows
         ) AS changed WHERE kept.unit = 300 AND kept.dimension = 0 AND kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_histograms AS kept USING (
             SELECT DISTINCT date_trunc('hour', timestamp, 'UTC') AS start FROM changed_rows
-        ) AS changed WHERE kept.unit = 3600 AND kept.dimension BETWEEN 0 AND 4 AND kept.start = changed.start AND kept.requests = 0;
+        ) AS changed WHERE kept.unit = 3600 AND kept.dimension IN (0, 1, 2, 3, 4) AND kept.start = changed.start AND kept.requests = 0;
         DELETE FROM log_histograms AS kept USING (
             SELECT DISTINCT date_trunc('day', timestamp, 'UTC') AS start FROM changed_rows
-        ) AS changed WHERE kept.unit = 86400 AND kept.dimension BETWEEN 0 AND 4 AND kept.start = changed.start AND kept.requests = 0;
+        ) AS changed WHERE kept.unit = 86400 AND kept.dimension IN (0, 1, 2, 3, 4) AND kept.start = changed.start AND kept.requests = 0;
     END IF;
     RETURN NULL;
 END

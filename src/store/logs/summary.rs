@@ -160,15 +160,18 @@ impl Plan {
             sql.and_at("start >=", from).and_at("start <", to);
             sql
         });
-        let named = self.named.iter().map(|&(unit, (from, to))| {
-            let mut sql = Sql::from("SELECT NULL AS start, CAST(dimension AS BIGINT) AS dimension, name");
-            sql.push(keys).push(totals);
-            sql.push(&format!(" FROM {table} WHERE unit = {unit} AND dimension IN (1, 2, 3)"));
-            sql.and_at("start >=", from).and_at("start <", to).push(" GROUP BY dimension, name");
-            sql.push(if keys.is_empty() { "" } else { ", metric, bin" });
-            sql
-        });
-        all.chain(named).collect()
+        if self.named.is_empty() {
+            return all.collect();
+        }
+        let mut named = Sql::from("SELECT NULL AS start, CAST(dimension AS BIGINT) AS dimension, name");
+        named.push(keys).push(totals).push(" FROM (");
+        for (place, &(unit, (from, to))) in self.named.iter().enumerate() {
+            named.push(if place == 0 { "" } else { " UNION ALL " });
+            named.push(&format!("SELECT * FROM {table} WHERE unit = {unit} AND dimension IN (1, 2, 3)"));
+            named.and_at("start >=", from).and_at("start <", to);
+        }
+        named.push(") AS units GROUP BY dimension, name").push(if keys.is_empty() { "" } else { ", metric, bin" });
+        all.chain([named]).collect()
     }
 }
 

@@ -5,6 +5,7 @@ containers share this process's network, so that a pod's address is the loopback
 """
 
 import atexit
+import concurrent.futures
 import functools
 import http.client
 import json
@@ -20,6 +21,8 @@ import time
 
 from chart import ROOT, dig
 
+# A container dies with the thread that started it, so one that stays starts them all.
+STARTER = concurrent.futures.ThreadPoolExecutor(1)
 BINARY = os.environ.get("LLM_PROXY_BINARY")
 
 
@@ -92,8 +95,9 @@ class Container:
         for key, value in {"PATH": "/usr/local/bin:/usr/bin:/bin", **env}.items():
             flags += ["--setenv", key, value]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [*real, "bwrap", *flags, "--chdir", cwd, *argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=[write])
+            command = [*real, "bwrap", *flags, "--chdir", cwd, *argv]
+            starting = STARTER.submit(subprocess.Popen, command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, pass_fds=[write])
+            self.process = starting.result()
         os.close(write)
         with os.fdopen(read) as info:
             text = info.read()
@@ -247,7 +251,7 @@ class Pod:
 class PostgreSQL:
     """A server of its own on the loopback address."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, port=0):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
@@ -258,7 +262,7 @@ class PostgreSQL:
             for parent in list(self.folder.parents)[:-1]:
                 parent.chmod(parent.stat().st_mode | 0o711)
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind(("127.0.0.1", port))
             self.port = free.getsockname()[1]
         data = self.folder / "data"
         subprocess.run([*self.run, f"{tools}/initdb", "-D", data, "-U", "llm", "-A", "trust", "--no-sync", "-E", "UTF8"],

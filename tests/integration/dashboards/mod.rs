@@ -161,3 +161,17 @@ fn promtool_finds_nothing_wrong_with_the_rules() {
     assert!(!said.contains("duplicate"), "{said}");
     promtool(&["test", "rules", "alerts_test.yml"], &rules_folder());
 }
+
+#[test]
+fn every_alert_has_a_section_that_it_points_to() {
+    let read = |name: &str| std::fs::read_to_string(rules_folder().join(name)).unwrap();
+    let (alerts, sections) = (read("alerts.yml"), read("alerts.md"));
+    let found = |text: &str, start: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(start)).map(str::to_owned).collect()
+    };
+    let names = found(&alerts, "- alert: ");
+    assert!(names.len() > 10, "{names:?}");
+    assert_eq!(found(&sections, "## "), names);
+    let anchors: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    assert_eq!(found(&alerts, "runbook: prometheus/alerts.md#"), anchors);
+}

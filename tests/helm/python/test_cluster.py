@@ -1,0 +1,99 @@
+"""The real helm installs, tests, upgrades and removes releases, on a small API server of our own."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+import chart
+from chart import CHART, dig, find, render
+from cluster import Cluster
+from sandbox import PostgreSQL, eventually, get
+from test_chart import SETS
+
+
+@pytest.fixture
+def cluster():
+    one = Cluster()
+    yield one
+    one.end()
+
+
+def helm(cluster, *arguments):
+    """Runs helm against the cluster; gives what it prints."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(cluster.folder), "HELM_KUBEAPISERVER": cluster.url, "KUBECONFIG": "/nonexistent"}
+    done = subprocess.run([chart.HELM, *arguments, "--namespace", "default"], env=env, text=True, capture_output=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ready(cluster):
+    def said():
+        return "".join(pod.container.text() for _, pod in cluster.pods.values())
+
+    try:
+        eventually(lambda: get("/health/ready")[0] == 200, "the pod is ready")
+    except AssertionError as error:
+        raise AssertionError(f"{cluster.pods} {said()}") from error
+
+
+def secret(cluster, name, key):
+    from base64 import b64decode
+
+    return b64decode(cluster.objects["secrets", "default", name]["data"][key]).decode()
+
+
+def test_a_release_is_installed_tested_upgraded_and_removed(cluster):
+    notes = helm(cluster, "install", "llm-proxy", str(CHART))
+    commands = re.findall(r"^   (\S.*)$", notes, re.M)
+    assert [command.split()[0] for command in commands] == ["kubectl", "export", "helm"]
+    assert "get secret llm-proxy-generated -o jsonpath='{.data.admin-key}'" in commands[1]
+    ready(cluster)
+    key = secret(cluster, "llm-proxy-generated", "admin-key")
+    told = helm(cluster, "test", "llm-proxy", "--logs")
+    assert "Phase:          Succeeded" in told and "through-the-service" in told, told
+    first = cluster.pods["llm-proxy"][1]
+
+    helm(cluster, "upgrade", "llm-proxy", str(CHART), "--set", "settings.MAX_ATTEMPTS=4")
+    eventually(lambda: cluster.pods["llm-proxy"][1] is not first, "another pod")
+    ready(cluster)
+    assert secret(cluster, "llm-proxy-generated", "admin-key") == key, "the generated key changed"
+    headers = {"Authorization": f"Bearer {key}"}
+    assert "helm-test" in get("/admin/v1/config/changes", headers=headers)[1], "the volume was lost"
+
+    helm(cluster, "uninstall", "llm-proxy")
+    left = {name[0] for name in cluster.objects if name[0] != "pods"}
+    assert left == {"secrets", "persistentvolumeclaims"}, "what cannot be had again stays, all else goes"
+    helm(cluster, "install", "llm-proxy", str(CHART))
+    ready(cluster)
+    assert secret(cluster, "llm-proxy-generated", "admin-key") == key
+
+
+def test_an_upgrade_whose_migration_fails_leaves_the_release_alone(cluster, module_path):
+    server = PostgreSQL(module_path / "postgres")
+    try:
+        values = ["--set", f"database.type=postgresql,migration.mode=job,migration.backoffLimit=0,database.url.value={server.url}"]
+        helm(cluster, "install", "llm-proxy", str(CHART), *values)
+        ready(cluster)
+        assert ("jobs", "default", "llm-proxy-migrate") not in cluster.objects, "the hook was removed"
+        running = cluster.pods["llm-proxy"]
+        with pytest.raises(AssertionError, match="pre-upgrade hooks failed"):
+            helm(cluster, "upgrade", "llm-proxy", str(CHART), *values, "--set", "database.url.value=postgres://nobody@127.0.0.1:1/none")
+        assert cluster.pods["llm-proxy"] is running and get("/health/ready")[0] == 200
+    finally:
+        for _, pod in cluster.pods.values():
+            pod.container.end(5)
+        cluster.pods.clear()
+        server.end()
+
+
+@pytest.mark.parametrize("name", ["nothing set", "PostgreSQL, every secret from elsewhere", "every secret as a value"])
+def test_the_notes_name_the_secret_that_the_pod_uses(name, cluster, tmp_path):
+    # Nothing is run here.
+    cluster.replace = lambda one: None
+    (tmp_path / "values.json").write_text(json.dumps(SETS[name]))
+    notes = helm(cluster, "install", "llm-proxy", str(CHART), "-f", str(tmp_path / "values.json"))
+    reference = dig(find(render(SETS[name]), "Deployment"), "spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef")
+    assert f"get secret {reference['name']} -o jsonpath='{{.data.{reference['key']}}}'" in notes
