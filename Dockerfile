@@ -26,8 +26,7 @@ WORKDIR /build
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_TERM_COLOR=never
 # Dependencies first: this layer stays as long as the lock file does.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
-    && echo 'fn main() {}' > build.rs \
+RUN mkdir src && printf '//! Stands in for the code.\nfn main() {}\n' | tee build.rs > src/main.rs && echo '//! Empty.' > src/lib.rs \
     && cargo build --release --locked --bin llm-proxy --target "$(rustc -vV | sed -n 's/^host: //p')" \
     && rm -rf src build.rs
 COPY build.rs diesel.toml ./

@@ -92,6 +92,7 @@ version: ## Write VERSION=x.y.z into Cargo.toml and everything that repeats it
 	@sed -i '0,/^version = ".*"/s//version = "$(VERSION)"/' Cargo.toml
 	@sed -i -E 's/^((appV|v)ersion): .*/\1: $(VERSION)/' helm/Chart.yaml
 	@sed -i 's/\(image.version="\)[^"]*/\1$(VERSION)/' Dockerfile
+	@sed -i '0,/"version": "[^"]*"/s//"version": "$(VERSION)"/' frontend/openapi.json
 	@cd frontend && npm version $(VERSION) --no-git-tag-version --allow-same-version >/dev/null
 	@cargo update --workspace --offline --quiet
 

@@ -3,7 +3,7 @@
 
 `build.py FOLDER [ARG=value]` leaves the root of the last stage in FOLDER/image. The base images are stood in for by Debian's minimal
 system with the compilers of this machine, which have to be of the versions that the Dockerfile names. DEBIAN_ROOT
-is a folder where the system is kept for further runs. Needs root.
+is a folder where the system is kept for further runs; --resume uses what a run that failed has left. Needs root.
 """
 
 import fnmatch
@@ -66,7 +66,9 @@ class Stage:
     def __init__(self, work, name, base):
         self.root = work / name
         self.is_empty = base == "scratch"
-        if self.is_empty:
+        if "--resume" in sys.argv and self.root.exists():
+            print(f"image: goes on in {self.root}")
+        elif self.is_empty:
             self.root.mkdir()
         else:
             subprocess.run(["cp", "-a", str(work / "debian"), str(self.root)], check=True)
@@ -158,6 +160,7 @@ def filled(text, args):
 def build(work):
     stages, stage, defaults = {}, None, {}
     given = dict(word.split("=", 1) for word in sys.argv[2:] if "=" in word)
+    shutil.rmtree(work / "context", ignore_errors=True)
     (work / "context").mkdir(parents=True)
     context(work / "context")
     for word, rest in steps():

@@ -269,3 +269,4 @@ def test_the_version_stands_in_one_place_and_its_copies_are_right():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == version
     assert json.loads((ROOT / "frontend/package.json").read_text())["version"] == version
+    assert json.loads((ROOT / "frontend/openapi.json").read_text())["info"]["version"] == version

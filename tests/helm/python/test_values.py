@@ -1,10 +1,12 @@
 """Every value changes what it says it does."""
 
 import pytest
+import yaml
 
 from chart import CHART, POSTGRESQL, Refused, at_path, defaults, dig, find, merged, render, schema
 from chart_readme import readme, rows
 
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
 POD = "spec.template.spec."
 MAIN = POD + "containers[0]."
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -24,10 +26,10 @@ CASES = [
     ("nameOverride", "other", {}, "Deployment", "-other", "spec.selector.matchLabels.app\\.kubernetes\\.io/name", "other"),
     ("fullnameOverride", "gate", {}, "Deployment", None, "metadata.name", "gate"),
     ("commonLabels", {"team": "a"}, {}, "Service", "", "metadata.labels.team", "a"),
-    ("image.repository", "registry.local/x", {}, "Deployment", "", MAIN + "image", "registry.local/x:0.1.0"),
+    ("image.repository", "registry.local/x", {}, "Deployment", "", MAIN + "image", f"registry.local/x:{VERSION}"),
     ("image.tag", "9", {}, "Deployment", "", MAIN + "image", "ghcr.io/llm-proxy/llm-proxy:9"),
     ("image.digest", "sha256:" + "a" * 64, {}, "Deployment", "", MAIN + "image",
-     "ghcr.io/llm-proxy/llm-proxy:0.1.0@sha256:" + "a" * 64),
+     f"ghcr.io/llm-proxy/llm-proxy:{VERSION}@sha256:" + "a" * 64),
     ("image.pullPolicy", "Always", {}, "Deployment", "", MAIN + "imagePullPolicy", "Always"),
     ("imagePullSecrets", [{"name": "r"}], {}, "Deployment", "", POD + "imagePullSecrets", [{"name": "r"}]),
     ("replicaCount", 5, POSTGRESQL, "Deployment", "", "spec.replicas", 5),
