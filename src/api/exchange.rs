@@ -68,6 +68,12 @@ impl Exchange {
         self.is_busy.get() && !self.has_body.get()
     }
 
+    /// Whether nothing comes after what is running, or ran last.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.is_last.get()
+    }
+
     /// Whether the connection has carried its last answer.
     #[must_use]
     pub const fn is_over(&self) -> bool {

@@ -49,6 +49,8 @@ pub(super) struct Socket {
     portion: usize,
     /// Whether the client takes no more of its answers for now.
     is_blocked: bool,
+    /// Whether what is written waits for the end of the connection.
+    is_held: bool,
 }
 
 /// What has come of the next head.
@@ -77,6 +79,7 @@ impl Socket {
             ahead: BytesMut::new(),
             portion: 0,
             is_blocked: false,
+            is_held: false,
         }
     }
 
@@ -117,6 +120,19 @@ impl Socket {
         }
         let mut part = (&mut self.stream).take(u64::try_from(most).unwrap_or(u64::MAX));
         Pin::new(&mut part).poll_read(context, buffer)
+    }
+
+    /// Before the last bytes of an answer whose head promised to keep the connection: makes them
+    /// leave together with its end. A client that had them first would send its next request into
+    /// a connection that is about to close.
+    fn hold_for_the_end(&mut self) {
+        if !self.is_held && self.exchange.is_last() {
+            self.is_held = true;
+            #[cfg(target_os = "linux")]
+            if let Err(error) = SockRef::from(&self.stream).set_tcp_cork(true) {
+                log::debug!(error:%; "the end of a connection comes after its last bytes");
+            }
+        }
     }
 
     /// Takes note of `read` bytes.
@@ -183,6 +199,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.hold_for_the_end();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.is_blocked = written.is_pending();
         written
@@ -201,6 +218,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.hold_for_the_end();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.is_blocked = written.is_pending();
         written

@@ -1,7 +1,7 @@
 //! Requests that are sent before the answers to those before them have ended, and connections
 //! that end with their answers.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::support::{
@@ -109,4 +109,19 @@ fn the_connection_stays_with_a_stream_that_ended_well() {
     connection.head();
     while connection.chunk().is_some() {}
     assert_eq!(connection.ask("GET", "/health", &[], b"").status, 200);
+}
+
+#[test]
+fn the_end_of_a_connection_comes_with_the_last_bytes_of_its_broken_stream() {
+    let error = "data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+    let proxy = TestProxy::before(&Upstream::stream(&[CONTENT, error]));
+    for round in 0..50 {
+        let mut connection = streaming(&proxy);
+        while connection.chunk().is_some() {}
+        // A client looks just so before it sends its next request here.
+        let mut stream = connection.into_stream();
+        stream.get_ref().set_nonblocking(true).unwrap();
+        let end = stream.read(&mut [0]);
+        assert!(matches!(end, Ok(0)), "round {round}: {end:?}");
+    }
 }
