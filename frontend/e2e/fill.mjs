@@ -14,7 +14,12 @@ INSERT INTO credentials (credential_key, name, allowed_models, rate_limit, is_en
 SELECT printf('%064x', i), 'client-' || i, '[]', i % 100, 1, 1700000000000, 1700000000000 FROM n;
 COMMIT;`;
 
+/** Each row is a version of its own in the history, which takes the server a while. */
+const PATIENCE_MS = 300_000;
+
 export async function fill(providers, credentials, base) {
+	const isFull = async () => (await admin('GET', '/config/version')).credentials_count >= credentials;
+	if (await isFull()) return;
 	execFileSync('python3', ['-c', SCRIPT, process.env.LLM_PROXY_DATABASE], { input: statements(providers, credentials, base) });
-	await eventually(async () => (await admin('GET', '/config/version')).credentials_count >= credentials);
+	await eventually(isFull, PATIENCE_MS);
 }

@@ -31,8 +31,8 @@ test('pages, searches and their answers stay quick', { timeout: 3_600_000 }, asy
 	const { total } = await list('/credentials?page=1&page_size=25');
 	assert.ok(total >= CREDENTIALS);
 	told('API, a page of credentials', await timed((round) => list(`/credentials?page=${round * 100 + 1}&page_size=25`)));
-	told('API, a search of credentials', await timed((round) => list(`/credentials?page=1&page_size=25&search=client-${round}99`)));
-	told('API, a search of providers', await timed((round) => list(`/providers?page=1&page_size=25&search=many-${round}99`)));
+	told('API, a search of credentials', await timed((round) => list(`/credentials?page=1&page_size=25&search=client-${round + 1}99`)));
+	told('API, a search of providers', await timed((round) => list(`/providers?page=1&page_size=25&search=many-${round + 1}99`)));
 	told('API, state of all providers', await timed(() => fetch(`${ORIGIN}/health/detailed`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } }).then((r) => r.text())));
 	await withPage(async (page) => {
 		for (const [path, label, row] of [
@@ -43,9 +43,9 @@ test('pages, searches and their answers stay quick', { timeout: 3_600_000 }, asy
 			await live(page);
 			const word = row === 'provider' ? 'many-' : 'client-';
 			const searched = timed(async (round) => {
-				await page.getByLabel(label).fill(`${word}${round}23`);
-				await page.getByTestId(row).filter({ hasText: `${word}${round}23` }).first().waitFor();
-				await page.waitForURL(new RegExp(`search=${word}${round}23`));
+				await page.getByLabel(label).fill(`${word}${round + 1}23`);
+				await page.getByTestId(row).filter({ hasText: `${word}${round + 1}23` }).first().waitFor();
+				await page.waitForURL(new RegExp(`search=${word}${round + 1}23`));
 			});
 			told(`page, ${row}s searched (200 ms of it waiting for the next letter)`, await searched);
 			await open(page, path);

@@ -58,7 +58,10 @@ async function prepare(page, name) {
 		await page.getByTestId('outcome').waitFor();
 		await page.getByTestId('change').first().locator('summary').click();
 	}
-	if (name === 'provider') await page.getByLabel('Test a model name').fill('x-echo');
+	if (name === 'provider') {
+		await page.getByLabel('Test a model name').fill('x-echo');
+		await page.getByTestId('mapping-result').getByText('regex').waitFor();
+	}
 	await eventually(async () => (await page.getByText('Loading …').count()) === 0);
 }
 
@@ -90,6 +93,7 @@ for (const theme of ['light', 'dark']) {
 						if (wide > 0) found.push(`${name}: ${wide} px wider than the screen`);
 						if (SHOTS) {
 							mkdirSync(SHOTS, { recursive: true });
+							await page.evaluate(() => scrollTo(0, 0));
 							await page.screenshot({ path: `${SHOTS}/${name}-${theme}-${width}.png`, fullPage: true });
 						}
 						for (const violation of await violations(page)) found.push(`${name}: ${violation}`);

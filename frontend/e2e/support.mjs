@@ -48,12 +48,12 @@ export async function chat(key, model, more = {}) {
 }
 
 /** Waits until `found` gives something. */
-export async function eventually(found) {
-	const end = Date.now() + PATIENCE_MS;
+export async function eventually(found, patience = PATIENCE_MS) {
+	const end = Date.now() + patience;
 	for (;;) {
 		const value = await found();
 		if (value) return value;
-		assert.ok(Date.now() < end, `not in ${PATIENCE_MS} ms: ${found}`);
+		assert.ok(Date.now() < end, `not in ${patience} ms: ${found}`);
 		await new Promise((done) => setTimeout(done, 50));
 	}
 }

@@ -13,8 +13,6 @@ use crate::support::load::Spread;
 use crate::support::servers::Postgres;
 use crate::support::{Admin, Cluster, alone, provider};
 
-/// How late a replica may serve what another one has answered.
-const BOUND: Duration = Duration::from_secs(1);
 /// Writers at each replica.
 const WRITERS: u32 = 2;
 
@@ -51,7 +49,8 @@ fn changes_through_all_replicas_and_by_sql_reach_every_replica_once_and_in_order
     let _alone = alone();
     let (scale, postgres) = (Scale::chosen(), Postgres::shared());
     let database = postgres.create_database();
-    let cluster = Cluster::start(&postgres.url(&database), &[]);
+    // Nobody asks by himself: what arrives was told.
+    let cluster = Cluster::start(&postgres.url(&database), &[("CONFIG_POLL_SECS", "3600")]);
     let feeds: Vec<Feed> = cluster.addresses().into_iter().map(|address| Feed::open(address, 0)).collect();
     for (feed, replica) in feeds.iter().zip(&cluster.replicas) {
         assert_eq!(feed.hello["replica_id"], replica.name.as_str());
@@ -67,7 +66,7 @@ fn changes_through_all_replicas_and_by_sql_reach_every_replica_once_and_in_order
     let by_sql = changes[0].iter().filter(|change| change.message["actor"] == "sql").count();
     assert!(by_sql >= editor.marks.len(), "{by_sql} changes by SQL after {} edits", editor.marks.len());
     assert_eq!(told_by_pages(&mut cluster.replicas[0].admin()), messages(&changes[0]));
-    assert_on_time(&writers, &editor, &changes);
+    assert_on_time(&scale, &writers, &editor, &changes);
 }
 
 /// What all writers and the editor change.
@@ -261,20 +260,20 @@ fn assert_whole_and_the_same(feeds: &[Vec<Change>], last: i64) {
     }
 }
 
-fn assert_on_time(writers: &[Writer], editor: &Editor<'_>, feeds: &[Vec<Change>]) {
+fn assert_on_time(scale: &Scale, writers: &[Writer], editor: &Editor<'_>, feeds: &[Vec<Change>]) {
     let mut delays = Vec::new();
     for mark in writers.iter().flat_map(|writer| &writer.marks).chain(&editor.marks) {
         for (replica, changes) in feeds.iter().enumerate().filter(|(replica, _)| mark.by != Some(*replica)) {
             let told = &changes[usize::try_from(mark.version).unwrap() - 1];
             assert_eq!(told.version, mark.version);
             delays.push(told.at.saturating_duration_since(mark.at));
-            assert!(delays.last() < Some(&BOUND), "{replica} was late with {told:?}");
+            assert!(delays.last() < Some(&scale.told_within), "{replica} was late with {told:?}");
         }
     }
     let served = Spread::of(editor.served.iter().copied());
     tell(&format!("{} changes told to other replicas after: {}", delays.len(), Spread::of(delays.into_iter())));
     tell(&format!("{} edits by SQL served after: {served}", editor.marks.len()));
-    assert!(served.worst() < BOUND, "{served}");
+    assert!(served.worst() < scale.told_within, "{served}");
 }
 
 fn messages(changes: &[Change]) -> Vec<Value> {

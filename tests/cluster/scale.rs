@@ -22,6 +22,8 @@ pub struct Scale {
     pub connections: u32,
     /// Writes that are answered before the database is killed.
     pub writes_before_crash: usize,
+    /// How late a replica may serve what another one has answered.
+    pub told_within: Duration,
 }
 
 impl Scale {
@@ -42,6 +44,7 @@ impl Scale {
             limited: Duration::from_secs(20),
             connections: 24,
             writes_before_crash: 1000,
+            told_within: Duration::from_secs(1),
         }
     }
 
@@ -56,6 +59,7 @@ impl Scale {
             limited: Duration::from_secs(5),
             connections: 6,
             writes_before_crash: 60,
+            told_within: Duration::from_secs(60),
         }
     }
 }
