@@ -97,11 +97,11 @@ version: ## Write VERSION=x.y.z into Cargo.toml and everything that repeats it
 	@cargo update --workspace --offline --quiet
 
 licences: ## Licences and sources of every dependency (cargo-deny; asks no network)
-	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny
+	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny@0.20.2
 	cargo deny --offline check licenses bans sources
 
 sbom: ## Bill of materials of the binary, CycloneDX, into $(DIST)
-	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-cyclonedx
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-cyclonedx@0.5.9
 	@mkdir -p $(DIST)
 	cargo cyclonedx --format json --spec-version 1.5 --describe binaries --quiet
 	@mv llm-proxy_bin.cdx.json $(DIST)/llm-proxy-$(VERSION_NOW).cdx.json

@@ -249,6 +249,24 @@ fn a_postgresql_server_that_cannot_be_used_is_told_without_the_password() {
 }
 
 #[test]
+fn health_tells_whether_the_server_of_the_same_settings_takes_requests() {
+    let folder = tempdir().unwrap();
+    let (process, address) = Process::serve(&folder, &[("SHUTDOWN_DELAY_SECS", "20")]);
+    let port = address.port().to_string();
+    let health = || Process::output(&folder, &["health"], &[("PORT", &port), ("HOST", "127.0.0.1")]);
+    let (code, out, error) = health();
+    assert_eq!((code, out.contains("\"ready\"")), (0, true), "{out}{error}");
+    process.signal("TERM");
+    process.wait_for("stopping");
+    // It still serves, but wants no more.
+    let (code, out, error) = health();
+    assert_eq!((code, out.contains("\"draining\"")), (1, true), "{out}{error}");
+    drop(process);
+    assert_eq!(health().0, 1, "nobody is there");
+    assert_eq!(Process::output(&folder, &["health"], &[("PORT", "http")]).0, 2);
+}
+
+#[test]
 fn a_port_that_is_taken_ends_with_code_1() {
     let folder = tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
