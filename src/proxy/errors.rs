@@ -52,7 +52,7 @@ impl ErrorRow<'_> {
             provider_api_base: provider.map(|provider| provider.api_base.clone()),
             provider_protocol: provider.map(protocol),
             model_requested: facts.model.as_deref().map(fit),
-            mapped_model: attempt.and(facts.mapped.as_deref()).map(str::to_owned),
+            mapped_model: attempt.and(facts.mapped.as_deref()).map(fit),
             response_status_code: attempt.and_then(|attempt| attempt.evidence.status).map(i32::from),
             response_body: sent.and_then(|(evidence, most)| full(shown(&evidence.response_body, most))),
             total_duration_ms: Some(milliseconds(took)),

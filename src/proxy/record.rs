@@ -21,6 +21,9 @@ use crate::telemetry::trace::TraceContext;
 /// No request has more; a provider that says so must not make a counter wrap.
 const MOST_TOKENS: u64 = 1_000_000_000_000;
 
+/// A million dollars, in micro-dollars: no request costs more, and sums of such rows still fit.
+const MOST_COST: i64 = 1_000_000_000_000;
+
 /// A request that has ended, but for its tokens.
 pub(super) struct Record {
     reporter: Arc<Reporter>,
@@ -103,7 +106,7 @@ impl Record {
         row.cache_write_tokens = Some(clamp(usage.cache_write));
         row.reasoning_tokens = Some(clamp(usage.reasoning));
         row.estimated = usage.estimated;
-        row.cost_microusd = prices.cost(usage);
+        row.cost_microusd = prices.cost(usage).map(|cost| cost.min(MOST_COST));
     }
 
     fn count(&self, usage: &Usage) {

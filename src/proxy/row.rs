@@ -22,7 +22,7 @@ impl Ended<'_> {
             credential_name: facts.caller_label().to_owned(),
             client: opening.client.to_owned(),
             model_requested: facts.model.as_deref().map(fit),
-            model_mapped: facts.mapped.as_deref().map(str::to_owned),
+            model_mapped: facts.mapped.as_deref().map(fit),
             provider_name: provider.map(|provider| provider.key.to_string()),
             provider_type: provider.map(|provider| provider.kind.name().to_owned()),
             client_protocol: opening.protocol.to_owned(),

@@ -4,7 +4,7 @@ use llm_proxy::server::Stop;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Act, Connection, LogRow, TestProxy, Upstream, eventually, hello_stream, log_rows};
+use crate::support::{Act, Connection, LogRow, TestProxy, Upstream, eventually, hello, hello_stream, log_rows};
 
 const CLIENTS: [&str; 3] = ["/v1/chat/completions", "/v1/messages", "/v1/responses"];
 const PROVIDERS: [&str; 3] = ["openai", "anthropic", "response_api"];
@@ -315,4 +315,22 @@ fn the_time_of_a_request_does_not_include_counting_it() {
     let row = the_row(&proxy.stop());
     assert!(row.total_duration_ms <= i64::try_from(left.as_millis()).unwrap(), "{left:?}: {row:?}");
     assert!(row.output_tokens.is_some_and(|tokens| tokens > 40_000), "{row:?}");
+}
+
+#[test]
+fn counts_that_no_request_can_have_stop_neither_the_log_nor_its_sums() {
+    let absurd = format!("{{\"choices\":[],\"usage\":{{\"prompt_tokens\":{0},\"completion_tokens\":{0}}}}}", i64::MAX);
+    let proxy = TestProxy::before(&Upstream::json(&absurd));
+    proxy.configure(
+        "PUT",
+        "/providers/1",
+        &json!({"model_mapping": {"m": {
+        "mapped_model": "real", "input_cost_per_1k_tokens": 0.001, "output_cost_per_1k_tokens": 0.001}}}),
+    );
+    for _ in 0..20 {
+        assert_eq!(proxy.chat(&hello("m")).status, 200);
+    }
+    let stats = || proxy.admin("GET", "/logs/stats", &Value::Null).json();
+    eventually("all are counted", || stats()["total_requests"] == 20);
+    assert_eq!(log_rows(proxy.stop().path()).len(), 20);
 }

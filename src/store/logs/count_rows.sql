@@ -1,6 +1,7 @@
 -- Adds rows of request_logs that are not in the sums yet, 10,000 at most: first to the shortest units, then from these to
 -- all. A trigger for each row, which would also do, takes ten times as long. Temporary tables belong to the connection.
-UPDATE log_progress SET seen = (SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM request_logs WHERE id > counted ORDER BY id LIMIT 10000));
+-- Two may do this one after the other: where nothing is left, all stays as it is.
+UPDATE log_progress SET seen = COALESCE((SELECT MAX(id) FROM (SELECT id FROM request_logs WHERE id > counted ORDER BY id LIMIT 10000)), counted);
 
 CREATE TEMP TABLE IF NOT EXISTS new_sums (start INTEGER, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests);
 CREATE TEMP TABLE IF NOT EXISTS new_bins (start INTEGER, provider_name, model_requested, credential_name, metric, bin, requests);

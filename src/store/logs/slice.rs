@@ -1,11 +1,16 @@
 //! Which part of a list is read, in which order, and where the next part begins.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::sql::{Bind, Sql};
 use crate::store::column_types::Raw;
+
+/// Times that both databases have, in milliseconds or microseconds.
+const TIMES: RangeInclusive<i64> = -200_000_000_000_000_000..=9_000_000_000_000_000_000;
 
 /// A column that a list may be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +116,8 @@ impl Cursor {
         let [name, is_descending, value, id] = place;
         let value = if value.is_null() { None } else { Some(value.as_i64()?) };
         let fits = name == sort.name && is_descending == descending && (sort.nullable || value.is_some());
-        fits.then_some(Self { sort, descending, value, id: id.as_i64()? })
+        let exists = !sort.is_time() || value.is_none_or(|value| TIMES.contains(&value));
+        (fits && exists).then_some(Self { sort, descending, value, id: id.as_i64()? })
     }
 
     /// Appends the condition that rows behind this place meet.
@@ -176,5 +182,8 @@ mod tests {
         for wrong in ["", "x", "!!", "W10", "bnVsbA"] {
             assert_eq!(Cursor::decode(wrong, *time, true), None, "{wrong}");
         }
+        // PostgreSQL has no such time.
+        let beyond = Cursor { sort: *time, descending: true, value: Some(i64::MIN / 2), id: 1 };
+        assert_eq!(Cursor::decode(&beyond.encode(), *time, true), None);
     }
 }
