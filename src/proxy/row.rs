@@ -42,7 +42,7 @@ impl Ended<'_> {
             total_duration_ms: milliseconds(*took),
             ttft_ms: facts.first_content.map(milliseconds),
             gateway_us: Some(i64::try_from(gateway.as_micros()).unwrap_or(i64::MAX)),
-            dropped_fields: (!facts.dropped.is_empty()).then(|| facts.dropped.join(",")),
+            dropped_fields: (!facts.dropped.is_empty()).then(|| fit(&facts.dropped.join(","))),
             error_category: ending.category().map(str::to_owned),
             error_message: ending.failure().map(|failure| fit(&failure.message)),
             upstream_request_id: facts.upstream_request_id.clone(),
