@@ -29,7 +29,7 @@ pub struct AttemptMade {
     /// Whom it asked.
     pub provider: Arc<Provider>,
     /// For which model.
-    pub mapped_model: Arc<str>,
+    pub mapped_model: String,
     /// From the request's head to the attempt's begin.
     pub after: Duration,
     /// From its begin to its end.

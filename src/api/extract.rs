@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use actix_web::http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderValue, USER_AGENT};
 
 use super::client::client_name;
 use super::{Exchange, Phase, Shared};
 use crate::chat::{Failure, FailureKind, Protocol};
-use crate::config::{KeyHash, KeyRefusal, MASK, is_secret_header};
-use crate::proxy::{Caller, Finish, Opening, ShownHeaders, shutting_down};
+use crate::config::{KeyHash, KeyRefusal};
+use crate::proxy::{Caller, Finish, Opening, shown_headers, shutting_down};
 use crate::telemetry::trace::TraceContext;
 use crate::upstream;
 
@@ -24,21 +24,15 @@ pub(super) fn open(request: &HttpRequest, shared: &Shared, path: &'static str, p
         path,
         protocol: protocol.name(),
         client: client_name(user_agent),
-        headers: shared.reporter.wants_content(&request_id).then(|| shown(request.headers())),
+        headers: shared.reporter.wants_content(&request_id).then(|| shown_headers(pairs(request.headers()), &[])),
         trace: shared.handles.exporters.trace(|| caller_span(request.headers())),
         request_id,
     };
     Finish::new(shared.reporter.clone(), opening)
 }
 
-/// Headers as logs and traces may show them.
-fn shown(headers: &HeaderMap) -> ShownHeaders {
-    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
-        let is_secret = is_secret_header(name.as_str());
-        let value = if is_secret { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
-        (name.as_str().to_owned(), value)
-    };
-    headers.iter().map(shown).collect()
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 }
 
 /// The span that a client makes its request in. Of several `traceparent`s none counts (W3C Trace

@@ -1,10 +1,11 @@
 //! Log lines for people and for machines.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Logger, Target, WriteStyle};
-use log::kv::{Error, Key, Value, VisitSource};
+use log::kv::{Error, Key, Source, Value, VisitSource};
 use log::{Log, Metadata, Record};
 use serde_json::{Map, json};
 
@@ -22,7 +23,7 @@ pub(super) fn init(settings: &LogSettings) {
         }
         LogFormat::Text => {
             let color = settings.color && std::io::stderr().is_terminal();
-            builder.format_timestamp_millis().format_target(false);
+            builder.format_timestamp_millis().format_target(false).format_key_values(write_fields);
             builder.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
         }
     }
@@ -49,6 +50,30 @@ impl Log for Quieted {
 
     fn flush(&self) {
         self.0.flush();
+    }
+}
+
+/// ` name=value` for each field. What could be taken for the end of a value, or for another field,
+/// is quoted and escaped, so that no client's word forges a field or a line.
+fn write_fields(out: &mut Formatter, fields: &dyn Source) -> std::io::Result<()> {
+    let mut quoted = Quoted(String::new());
+    // Our own visitor never fails.
+    let _ = fields.visit(&mut quoted);
+    out.write_all(quoted.0.as_bytes())
+}
+
+struct Quoted(String);
+
+impl<'kvs> VisitSource<'kvs> for Quoted {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let text = value.to_string();
+        let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '=' | '"' | '\\');
+        if text.is_empty() || !text.chars().all(is_plain) {
+            write!(self.0, " {key}={text:?}")?;
+        } else {
+            write!(self.0, " {key}={text}")?;
+        }
+        Ok(())
     }
 }
 
@@ -80,5 +105,19 @@ impl<'kvs> VisitSource<'kvs> for Fields {
         };
         self.0.insert(key.to_string(), json);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_client_forges_no_field() {
+        let mut line = Quoted(String::new());
+        let fields = [("model", "m outcome=complete \"x\"\n"), ("plain", "gpt-4.1/μ"), ("none", ""), ("path", "a\\b")];
+        fields.visit(&mut line).unwrap();
+        let wanted = r#" model="m outcome=complete \"x\"\n" plain=gpt-4.1/μ none="" path="a\\b""#;
+        assert_eq!(line.0, wanted);
     }
 }

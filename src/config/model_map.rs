@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{FieldError, MatchKind, NameMatcher, Prices};
+use super::prices::{PRICE, Prices, is_price};
+use super::{FieldError, MatchKind, NameMatcher};
 
 /// Metadata that a mapping value may carry beside `mapped_model`, with the type of each.
 const METADATA: [(&str, Kind); 16] = [
@@ -190,7 +191,7 @@ fn check_metadata(field: &str, name: &str, value: &Value) -> Result<(), FieldErr
     let wanted = match kind {
         _ if value.is_null() => return Ok(()),
         Kind::Count if !value.is_u64() => "must be an integer >= 0",
-        Kind::Price if value.as_f64().is_none_or(|price| price < 0.0) => "must be a number >= 0",
+        Kind::Price if !is_price(value) => PRICE,
         Kind::Flag if !value.is_boolean() => "must be true or false",
         Kind::Text if !value.is_string() => "must be a string",
         _ => return Ok(()),

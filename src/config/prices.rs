@@ -36,13 +36,17 @@ impl Prices {
     /// where tokens have no price at all: a cost that nobody knows is not zero.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<i64> {
-        let cached = usage.cache_read.saturating_add(usage.cache_write);
+        // A part cannot be more than the whole, whatever a provider says.
+        let read = usage.cache_read.min(usage.input);
+        let uncached = usage.input.saturating_sub(read);
+        let written = usage.cache_write.min(uncached);
+        let reasoning = usage.reasoning.min(usage.output);
         let parts = [
-            (usage.input.saturating_sub(cached), self.input),
-            (usage.cache_read, self.cache_read.or(self.input)),
-            (usage.cache_write, self.cache_write.or(self.input)),
-            (usage.output.saturating_sub(usage.reasoning), self.output),
-            (usage.reasoning, self.reasoning.or(self.output)),
+            (uncached.saturating_sub(written), self.input),
+            (read, self.cache_read.or(self.input)),
+            (written, self.cache_write.or(self.input)),
+            (usage.output.saturating_sub(reasoning), self.output),
+            (reasoning, self.reasoning.or(self.output)),
         ];
         if parts.iter().all(|(_, price)| price.is_none()) {
             return None;
@@ -57,11 +61,22 @@ impl Prices {
     }
 }
 
+/// The highest price, in dollars per 1000 tokens: beyond it costs could not be added up.
+const HIGHEST: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+
+/// What [`is_price`] asks for, in words.
+pub(super) const PRICE: &str = "must be a number from 0 to 1000000 with at most 28 decimals";
+
+/// Whether it can be told what tokens of this price cost.
+pub(super) fn is_price(value: &Value) -> bool {
+    decimal(value).is_some()
+}
+
 /// A JSON number as it is written, so that 0.15 is 0.15.
 fn decimal(value: &Value) -> Option<Decimal> {
     let text = value.as_number()?.to_string();
     let price = text.parse().or_else(|_plain| Decimal::from_scientific(&text)).ok()?;
-    (price >= Decimal::ZERO).then_some(price)
+    (Decimal::ZERO..=HIGHEST).contains(&price).then_some(price)
 }
 
 #[cfg(test)]
@@ -106,13 +121,31 @@ mod tests {
     }
 
     #[test]
+    fn a_part_costs_no_more_than_the_whole() {
+        let prices = Prices::read(&json!({"input_cost_per_1k_tokens": 1, "output_cost_per_1k_tokens": 2}));
+        let absurd = Usage { cache_read: 7, cache_write: 9, reasoning: 50, ..usage(10, 5) };
+        assert_eq!(prices.cost(&absurd), prices.cost(&usage(10, 5)));
+    }
+
+    #[test]
+    fn a_price_that_cannot_be_reckoned_with_is_none() {
+        for price in [json!(0), json!(0.15), json!(1e-7), json!(1_000_000)] {
+            assert!(is_price(&price), "{price}");
+        }
+        for wrong in [json!(1e300), json!(1_000_001), json!(-0.1), json!(1e-300), json!("1")] {
+            assert!(!is_price(&wrong), "{wrong}");
+        }
+    }
+
+    #[test]
     fn half_a_micro_dollar_is_rounded_up_and_nothing_overflows() {
         let prices = Prices::read(&json!({"input_cost_per_1k_tokens": 0.00015, "output_cost_per_1k_tokens": 1e-7}));
         assert_eq!(prices.cost(&usage(10, 0)), Some(2));
         assert_eq!(prices.cost(&usage(3, 0)), Some(0));
         assert_eq!(prices.cost(&usage(0, 5000)), Some(1));
-        let dear = Prices::read(&json!({"input_cost_per_1k_tokens": 1e300, "output_cost_per_1k_tokens": 1e12}));
+        let dear = Prices::read(&json!({"input_cost_per_1k_tokens": 1e300, "output_cost_per_1k_tokens": 1e6}));
         assert_eq!(dear.cost(&usage(1, 0)), None);
+        assert_eq!(dear.cost(&usage(0, 1)), Some(1_000_000_000));
         assert_eq!(dear.cost(&usage(0, u64::MAX)), None);
     }
 }

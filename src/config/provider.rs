@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::{AddressRule, FieldError, ModelMap, ProviderParams, ProviderRecord, Sealer, Secret};
+use super::{AddressRule, FieldError, ModelMap, ProviderParams, ProviderRecord, Sealer, Secret, is_secret_header};
 use crate::chat::Protocol;
 
 /// A provider's primary key.
@@ -86,6 +86,8 @@ pub struct Provider {
     pub api_base: String,
     /// The key we present; empty only for [`ProviderKind::Custom`].
     pub secret: Secret,
+    /// What must not be seen in the provider's own words: the key, and what its secret headers hold.
+    pub hidden: Vec<Secret>,
     /// Configured share of the traffic.
     pub weight: u32,
     /// Options.
@@ -104,12 +106,14 @@ impl Provider {
         errors.extend(wrong);
         match Self::essentials(record, sealer) {
             Ok((kind, api_base, weight, secret)) => {
+                let hidden = hidden(&secret, &params);
                 let provider = Self {
                     id: ProviderId(record.id),
                     key: Arc::from(record.provider_key.as_str()),
                     kind,
                     api_base,
                     secret,
+                    hidden,
                     weight,
                     params,
                     models,
@@ -201,6 +205,20 @@ impl Provider {
     }
 }
 
+/// A header's value shorter than this is no secret, and would be found in innocent words.
+const SHORTEST_SECRET: usize = 8;
+
+/// The longest first, since one may be a part of another.
+fn hidden(secret: &Secret, params: &ProviderParams) -> Vec<Secret> {
+    let headers = params.headers.iter().filter(|(name, _)| is_secret_header(name));
+    // Credentials may be quoted without their scheme (RFC 9110, 11.4).
+    let parts = headers.flat_map(|(_, value)| [Some(value.as_str()), value.split_once(' ').map(|(_, token)| token)]);
+    let parts = parts.flatten().map(str::trim).filter(|part| part.len() >= SHORTEST_SECRET);
+    let mut hidden: Vec<&str> = parts.chain(Some(secret.expose()).filter(|key| !key.is_empty())).collect();
+    hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden.into_iter().map(|text| Secret::new(text.to_owned())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +235,19 @@ mod tests {
             assert_eq!(ProviderKind::parse(alias).map(ProviderKind::name), Some(name));
         }
         assert!(Provider::check_kind("gemini").unwrap_err().message.contains("response_api"));
+    }
+
+    #[test]
+    fn a_key_and_what_secret_headers_hold_is_hidden_the_longest_first() {
+        let headers =
+            [("authorization", "Basic dXNlcjpwYXNz"), ("x-token-kind", "short"), ("x-region", "eu-central-1")];
+        let params = ProviderParams {
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            ..ProviderParams::default()
+        };
+        let hidden = hidden(&Secret::new("sk-1".to_owned()), &params);
+        let hidden: Vec<_> = hidden.iter().map(Secret::expose).collect();
+        assert_eq!(hidden, ["Basic dXNlcjpwYXNz", "dXNlcjpwYXNz", "sk-1"]);
     }
 
     #[test]

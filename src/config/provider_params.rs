@@ -252,7 +252,7 @@ fn strings(value: &Value) -> Result<Vec<String>, &'static str> {
 #[must_use]
 pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "auth", "cookie"].iter().any(|part| name.contains(part))
+    ["key", "token", "secret", "auth", "cookie", "password", "credential"].iter().any(|part| name.contains(part))
 }
 
 /// Headers that belong to the connection or to the message's framing (RFC 9110, 7.6.1).

@@ -4,11 +4,21 @@ use bytes::{Bytes, BytesMut};
 
 use super::Endpoint;
 use crate::actors::finished::Captured;
-use crate::config::Secret;
+use crate::config::{MASK, Secret, is_secret_header};
 use crate::upstream::mask;
 
 /// Headers by their lower-case names, keys and cookies masked.
 pub type ShownHeaders = Vec<(String, String)>;
+
+/// Headers as logs and traces may show them: without those that hold secrets by their name, and
+/// without what looks like a key in the others, such as a `Referer` with a query.
+pub fn shown_headers<'h>(headers: impl Iterator<Item = (&'h str, &'h [u8])>, hidden: &[Secret]) -> ShownHeaders {
+    let shown = |(name, value): (&str, &[u8])| {
+        let masked = if is_secret_header(name) { MASK.as_bytes().into() } else { mask(value, hidden) };
+        (name.to_owned(), String::from_utf8_lossy(&masked).into_owned())
+    };
+    headers.map(shown).collect()
+}
 
 /// What has been asked and answered so far.
 pub(super) struct Capture {
@@ -76,7 +86,7 @@ pub(super) fn json_object(headers: &ShownHeaders) -> String {
 pub(super) fn body_text(body: &[u8], most: usize) -> String {
     // Masked before it is cut, or half of a key might not look like one.
     let reach = body.get(..most.saturating_add(KEY_REACH)).unwrap_or(body);
-    let masked = mask(reach, &Secret::new(String::new()));
+    let masked = mask(reach, &[]);
     let text = String::from_utf8_lossy(masked.get(..most).unwrap_or(&masked));
     // What the cut left of a character is no character.
     text.strip_suffix(char::REPLACEMENT_CHARACTER).unwrap_or(&text).to_owned()
@@ -106,6 +116,20 @@ mod tests {
         capture.answered(b"z");
         assert_eq!(capture.response.len(), Captured::MOST);
         assert!(capture.response.ends_with(b"xy"));
+    }
+
+    #[test]
+    fn shown_headers_hold_no_key_by_name_or_by_look() {
+        let headers: [(&str, &[u8]); 5] = [
+            ("x-password", b"hunter2-hunter2"),
+            ("x-goog-credential", b"whatever"),
+            ("referer", b"https://app/?api_key=sk-abcdefgh"),
+            ("x-note", b"Bearer abcdefgh"),
+            ("x-region", b"the-own-one"),
+        ];
+        let shown = shown_headers(headers.into_iter(), &[Secret::new("own".to_owned())]);
+        let values: Vec<_> = shown.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["***", "***", "https://app/?api_key=***", "Bearer ***", "the-***-one"]);
     }
 
     #[test]

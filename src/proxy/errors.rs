@@ -10,7 +10,6 @@ use super::facts::{Facts, Running};
 use super::outcome::category;
 use super::row::{fit, milliseconds};
 use crate::chat::Failure;
-use crate::config::Provider;
 use crate::store::ErrorLog;
 use crate::upstream::mask;
 
@@ -35,7 +34,7 @@ impl ErrorRow<'_> {
         let provider = attempt.map(|attempt| &*attempt.provider);
         let asked = facts.capture.as_ref().zip(*bodies);
         let sent = attempt.map(|attempt| &attempt.evidence).zip(*bodies);
-        let shown = |body: &[u8], most| body_text(&provider.map_or(body.into(), |own| mask(body, &own.secret)), most);
+        let shown = |body: &[u8], most| body_text(&provider.map_or(body.into(), |own| mask(body, &own.hidden)), most);
         let full = |text: String| Some(text).filter(|text| !text.is_empty());
         ErrorLog {
             request_id: opening.request_id.clone(),
@@ -50,7 +49,7 @@ impl ErrorRow<'_> {
             request_body: asked.map(|(capture, most)| capture.request(most)),
             provider_name: provider.map(|provider| provider.key.to_string()),
             provider_api_base: provider.map(|provider| provider.api_base.clone()),
-            provider_protocol: provider.map(protocol),
+            provider_protocol: provider.map(|provider| provider.kind.protocol().name().to_owned()),
             model_requested: facts.model.as_deref().map(fit),
             mapped_model: attempt.and(facts.mapped.as_deref()).map(fit),
             response_status_code: attempt.and_then(|attempt| attempt.evidence.status).map(i32::from),
@@ -63,8 +62,4 @@ impl ErrorRow<'_> {
             provider_request_body: sent.and_then(|(evidence, most)| full(shown(&evidence.request_body, most))),
         }
     }
-}
-
-fn protocol(provider: &Provider) -> String {
-    provider.kind.protocol().name().to_owned()
 }

@@ -238,7 +238,7 @@ impl Finish {
     /// Headers of the provider's answer that the client gets.
     pub(super) fn passed_on(&mut self, headers: Vec<(String, String)>) {
         let id = headers.iter().find(|(name, _)| name == "x-upstream-request-id");
-        self.facts.upstream_request_id = id.map(|(_, id)| id.clone());
+        self.facts.upstream_request_id = id.map(|(_, id)| fit(id));
         self.facts.passed_on = headers;
     }
 
@@ -257,14 +257,14 @@ impl Finish {
         self.facts.provider.as_ref().map(|provider| (&*provider.key, self.facts.attempts))
     }
 
-    /// What the provider said, without its key.
+    /// What the provider said, without its secrets.
     pub(super) fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        self.facts.provider.as_ref().map_or(Cow::Borrowed(text), |provider| mask(text, &provider.secret))
+        self.facts.provider.as_ref().map_or(Cow::Borrowed(text), |provider| mask(text, &provider.hidden))
     }
 
-    /// The same failure without the provider's key, and anything like a key, in its words.
+    /// The same failure without the provider's secrets, and anything like a key, in its words.
     pub(super) fn hide(&self, failure: &Failure) -> Failure {
-        self.facts.provider.as_ref().map_or_else(|| failure.clone(), |provider| hide(failure, &provider.secret))
+        self.facts.provider.as_ref().map_or_else(|| failure.clone(), |provider| hide(failure, provider))
     }
 
     /// Ends the request with an answer of ours that took no provider.
@@ -335,7 +335,7 @@ impl Finish {
             let took = started.elapsed();
             self.facts.made.push(AttemptMade {
                 provider: Arc::clone(&provider),
-                mapped_model: self.facts.mapped.clone().unwrap_or_default(),
+                mapped_model: self.facts.mapped.as_deref().map(fit).unwrap_or_default(),
                 after: self.started.elapsed().saturating_sub(took),
                 took,
                 outcome: label,

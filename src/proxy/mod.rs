@@ -40,7 +40,7 @@ use bytes::Bytes;
 pub use self::admit::{model_name, refusal, throttle};
 use self::attempts::Attempts;
 pub use self::call::{Call, Caller, Endpoint};
-pub use self::capture::ShownHeaders;
+pub use self::capture::{ShownHeaders, shown_headers};
 pub use self::explain::{Assessed, Exclusion, Explanation, Question, Verdict, Views, explain};
 pub use self::finish::{Finish, Opening};
 pub use self::outcome::shutting_down;

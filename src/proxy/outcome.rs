@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::actors::provider_pool::Outcome;
 use crate::chat::{Failure, FailureKind};
-use crate::config::Secret;
+use crate::config::Provider;
 use crate::upstream::mask;
 
 /// What the attempt proved about the provider.
@@ -71,9 +71,9 @@ const fn is_transport(kind: FailureKind) -> bool {
     )
 }
 
-/// The same failure without the provider's secret, and anything like a key, in its words.
-pub(super) fn hide(failure: &Failure, secret: &Secret) -> Failure {
-    let hidden = |text: &str| String::from_utf8_lossy(&mask(text.as_bytes(), secret)).into_owned();
+/// The same failure without the provider's secrets, and anything like a key, in its words.
+pub(super) fn hide(failure: &Failure, provider: &Provider) -> Failure {
+    let hidden = |text: &str| String::from_utf8_lossy(&mask(text.as_bytes(), &provider.hidden)).into_owned();
     Failure {
         message: hidden(&failure.message),
         param: failure.param.as_deref().map(hidden),

@@ -29,7 +29,7 @@ impl Proxy {
         let asked = tokio::time::timeout(patience, self.ask_once(provider, model)).await;
         let asked = asked.map_err(|_elapsed| format!("Timeout after {}s", patience.as_secs()))?;
         asked.map_err(|failure| {
-            let failure = hide(&failure, &provider.secret);
+            let failure = hide(&failure, provider);
             match failure.kind {
                 FailureKind::Upstream(status) => format!("HTTP {status} - {}", failure.message),
                 _ => failure.message,
@@ -81,7 +81,7 @@ impl Proxy {
                 let message = format!("the redirect status {status}, which is not followed");
                 Err(Failure::new(FailureKind::UpstreamInvalidResponse, message))
             }
-            _ => Err(codec::upstream(provider.kind.protocol()).decode_error(status, &mask(&body, &provider.secret))),
+            _ => Err(codec::upstream(provider.kind.protocol()).decode_error(status, &mask(&body, &provider.hidden))),
         }
     }
 }

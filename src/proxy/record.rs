@@ -141,15 +141,13 @@ impl Record {
             return;
         }
         let row = &*self.row;
-        let credential = printable(&row.credential_name);
-        let model = row.model_requested.as_deref().map(printable);
         let texts = [
-            ("request_id", Some(&row.request_id)),
-            ("endpoint", Some(&row.endpoint)),
-            ("credential", Some(&credential)),
-            ("model", model.as_ref()),
-            ("provider", row.provider_name.as_ref()),
-            ("outcome", Some(&row.outcome)),
+            ("request_id", Some(row.request_id.as_str())),
+            ("endpoint", Some(row.endpoint.as_str())),
+            ("credential", Some(bearable(&row.credential_name))),
+            ("model", row.model_requested.as_deref().map(bearable)),
+            ("provider", row.provider_name.as_deref().map(bearable)),
+            ("outcome", Some(row.outcome.as_str())),
         ];
         let numbers = [
             ("status", Some(row.status_code.into())),
@@ -161,7 +159,7 @@ impl Record {
             ("cost_microusd", row.cost_microusd),
         ];
         // What is not known has no field, rather than one that says so in words.
-        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?.as_str()))));
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Value::from(text?))));
         let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, Value::from(number?))));
         let fields: Vec<(&str, Value<'_>)> = texts.chain(numbers).collect();
         let mut line = log::Record::builder();
@@ -174,8 +172,8 @@ fn clamp(tokens: u64) -> i64 {
     i64::try_from(tokens.min(MOST_TOKENS)).unwrap_or(i64::MAX)
 }
 
-/// A client's word as a line can show it: on one line, and of bearable length.
-fn printable(text: &str) -> String {
+/// A name as a line can show it: of bearable length.
+fn bearable(text: &str) -> &str {
     const LONGEST: usize = 200;
-    text.chars().take(LONGEST).flat_map(char::escape_debug).collect()
+    text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text)
 }

@@ -60,6 +60,9 @@ const LONGEST_TEXT: usize = 2000;
 
 /// A text as a row can hold it. PostgreSQL refuses a NUL, and with it the whole batch.
 pub(super) fn fit(text: &str) -> String {
+    if text.len() <= LONGEST_TEXT && !text.contains('\0') {
+        return text.to_owned();
+    }
     text.chars().take(LONGEST_TEXT).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -16,14 +16,14 @@ use super::outcome::hide;
 use super::pipe::Pipe;
 use super::prepare::{Prepared, Request, Translated};
 use super::progress::Progress;
-use super::{Proxy, ShownHeaders, open, translate, verbatim};
+use super::{Proxy, open, shown_headers, translate, verbatim};
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::codec::{self, UpstreamCodec};
-use crate::config::{Candidate, MASK, Provider, is_secret_header};
+use crate::config::{Candidate, Provider};
 use crate::telemetry::trace::TraceContext;
 use crate::upstream::{
-    BodyError, Head, HeaderName, HeaderValue, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url,
-    headers, mask, time_connect, trace_headers,
+    BodyError, Head, SendError, UpstreamBody, UpstreamRequest, UpstreamResponse, endpoint_url, headers, mask,
+    time_connect, trace_headers,
 };
 
 /// What one attempt works with.
@@ -208,7 +208,8 @@ impl Attempt {
         };
         if self.keeps_bodies() {
             self.note(|evidence| {
-                evidence.request_headers = shown(&upstream.headers);
+                let pairs = upstream.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                evidence.request_headers = shown_headers(pairs, &provider.hidden);
                 evidence.request_body = upstream.body.clone();
             });
         }
@@ -255,7 +256,7 @@ impl Attempt {
         let limit = self.proxy.settings.upstream_max_response_bytes;
         let body = response.body.read_to_end(limit).await.unwrap_or_default();
         self.keep_answer(&body);
-        let body = Bytes::from(mask(&body, &provider.secret).into_owned());
+        let body = Bytes::from(mask(&body, &provider.hidden).into_owned());
         let mut failure = self.upstream.decode_error(status, &body);
         failure.retry_after = retry_after;
         let fits = verbatim && self.request.call.endpoint.verbatim().is_error_body(&body);
@@ -264,18 +265,8 @@ impl Attempt {
 
     /// The same failure without keys in its words.
     fn hide(&self, failure: Failure) -> Failure {
-        hide(&failure, &self.candidate.provider.secret)
+        hide(&failure, &self.candidate.provider)
     }
-}
-
-/// Headers as a log may show them.
-fn shown(headers: &[(HeaderName, HeaderValue)]) -> ShownHeaders {
-    let shown = |(name, value): &(HeaderName, HeaderValue)| {
-        let is_secret = is_secret_header(name.as_str());
-        let value = if is_secret { MASK.to_owned() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
-        (name.as_str().to_owned(), value)
-    };
-    headers.iter().map(shown).collect()
 }
 
 fn unusable(error: &BodyError) -> Failure {

@@ -12,12 +12,16 @@ static KEYS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i-u)(\bbearer\s+)[A-Za-z0-9._~+/=*-]+|\bsk-[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*").ok()
 });
 
-/// `text` with every occurrence of the provider's secret, and of anything that looks like a key,
-/// replaced by `***`. Providers quote (parts of) the key they reject.
+/// `text` with every occurrence of these secrets, and of anything that looks like a key, replaced
+/// by `***`. Providers quote (parts of) the key they reject.
 #[must_use]
-pub fn mask<'t>(text: &'t [u8], secret: &Secret) -> Cow<'t, [u8]> {
-    let own = secret.expose().as_bytes();
-    let without_own = if own.is_empty() { Cow::Borrowed(text) } else { replace(text, own) };
+pub fn mask<'t>(text: &'t [u8], hidden: &[Secret]) -> Cow<'t, [u8]> {
+    let mut without_own = Cow::Borrowed(text);
+    for secret in hidden {
+        if let Cow::Owned(replaced) = replace(&without_own, secret.expose().as_bytes()) {
+            without_own = Cow::Owned(replaced);
+        }
+    }
     let Some(keys) = KEYS.as_ref() else {
         return without_own;
     };
@@ -33,7 +37,7 @@ pub fn mask<'t>(text: &'t [u8], secret: &Secret) -> Cow<'t, [u8]> {
 }
 
 fn replace<'t>(text: &'t [u8], secret: &[u8]) -> Cow<'t, [u8]> {
-    if memchr::memmem::find(text, secret).is_none() {
+    if secret.is_empty() || memchr::memmem::find(text, secret).is_none() {
         return Cow::Borrowed(text);
     }
     let mut masked = Vec::with_capacity(text.len());
@@ -52,12 +56,14 @@ mod tests {
     use super::*;
 
     fn masked(text: &str, secret: &str) -> String {
-        String::from_utf8(mask(text.as_bytes(), &Secret::new(secret.to_owned())).into_owned()).unwrap()
+        let hidden = secret.split(' ').map(|part| Secret::new(part.to_owned())).collect::<Vec<_>>();
+        String::from_utf8(mask(text.as_bytes(), &hidden).into_owned()).unwrap()
     }
 
     #[test]
     fn the_providers_secret_and_whatever_looks_like_a_key_is_hidden() {
         assert_eq!(masked("bad key top-secret!", "top-secret"), "bad key ***!");
+        assert_eq!(masked("neither one nor other", "other one"), "neither *** nor ***");
         assert_eq!(
             masked(r#"{"m":"Incorrect API key provided: sk-proj-a*****Z."}"#, ""),
             r#"{"m":"Incorrect API key provided: ***."}"#

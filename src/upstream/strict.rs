@@ -48,28 +48,23 @@ impl StrictStream {
         Self { wire, in_request_head: true, before_answer: true, early: None }
     }
 
-    /// Looks for an answer where the request cannot be written on: `stopped` is why.
-    fn answer_instead(&mut self, cx: &mut Context<'_>, stopped: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Whether an answer has begun to come; what is there of it is kept to be read.
+    fn has_answered(&mut self, cx: &mut Context<'_>) -> bool {
         let mut space = [0; 2048];
         let mut buf = ReadBuf::new(&mut space);
-        match Pin::new(&mut self.wire).poll_read(cx, &mut buf) {
-            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                self.early = Some(BytesMut::from(buf.filled()));
-                Poll::Ready(Ok(0))
-            }
-            _ => stopped,
+        let is_read = Pin::new(&mut self.wire).poll_read(cx, &mut buf).is_ready();
+        if is_read && !buf.filled().is_empty() {
+            self.early = Some(BytesMut::from(buf.filled()));
         }
+        self.early.is_some()
     }
 
     /// Writes what the wire takes, or finds that the provider has answered already.
     fn write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.wire).poll_write(cx, buf) {
-            Poll::Ready(Ok(written)) => Poll::Ready(Ok(written)),
-            stopped => match ready!(self.answer_instead(cx, stopped)) {
-                // The rest is as good as written.
-                Ok(0) => Poll::Ready(Ok(buf.len())),
-                other => Poll::Ready(other),
-            },
+            // The rest is as good as written.
+            Poll::Pending | Poll::Ready(Err(_)) if self.has_answered(cx) => Poll::Ready(Ok(buf.len())),
+            result => result,
         }
     }
 

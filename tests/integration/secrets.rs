@@ -64,9 +64,10 @@ impl Observed {
     }
 }
 
-/// A provider that answers the model `good` and quotes its key to all others.
+/// A provider that answers the model `good` and quotes its keys to all others.
 fn talkative() -> Upstream {
-    let said = format!(r#"{{"error":{{"message":"bad key {PROVIDER_KEY}","type":"t","param":null,"code":null}}}}"#);
+    let said =
+        format!(r#"{{"error":{{"message":"bad key {PROVIDER_KEY} or {EXTRA}","type":"t","param":null,"code":null}}}}"#);
     Upstream::new(move |request| {
         let answer = match request.json()["model"].as_str() {
             Some("good") => "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"choices\":[]}".to_owned(),
@@ -98,6 +99,9 @@ fn no_key_and_no_prompt_is_logged_shown_or_measured() {
     let answer = connection.ask("GET", "/admin/v1/providers", &[("authorization", WRONG_ADMIN_KEY)], b"");
     assert_eq!(answer.status, 401);
     for path in ["providers", "providers/1", "credentials", "credentials/1", "config/version", "openapi.json"] {
+        server.admin("GET", &format!("/admin/v1/{path}"), &Value::Null);
+    }
+    for path in ["logs", "error-logs", "logs/export", "error-logs/export"] {
         server.admin("GET", &format!("/admin/v1/{path}"), &Value::Null);
     }
     for path in ["/metrics", "/health"] {

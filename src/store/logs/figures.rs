@@ -218,18 +218,18 @@ impl SumsRow {
 impl Sums {
     /// Adds those of other requests.
     pub(super) fn add(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.failed += other.failed;
-        self.cancelled += other.cancelled;
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
-        self.total_tokens += other.total_tokens;
+        self.requests = self.requests.saturating_add(other.requests);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.cancelled = self.cancelled.saturating_add(other.cancelled);
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.total_tokens = self.total_tokens.saturating_add(other.total_tokens);
         self.cost_microusd = match (self.cost_microusd, other.cost_microusd) {
-            (Some(cost), Some(more)) => Some(cost + more),
+            (Some(cost), Some(more)) => Some(cost.saturating_add(more)),
             (cost, more) => cost.or(more),
         };
-        self.duration_ms += other.duration_ms;
-        self.ttft_ms += other.ttft_ms;
-        self.ttft_requests += other.ttft_requests;
+        self.duration_ms = self.duration_ms.saturating_add(other.duration_ms);
+        self.ttft_ms = self.ttft_ms.saturating_add(other.ttft_ms);
+        self.ttft_requests = self.ttft_requests.saturating_add(other.ttft_requests);
     }
 }

@@ -90,7 +90,12 @@ fn cells(columns: &[&str], row: &impl Serialize) -> Vec<String> {
 /// Text that no spreadsheet takes for a formula:
 /// <https://owasp.org/www-community/attacks/CSV_Injection>.
 fn guarded(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+    // The full-width signs count for some spreadsheets, too.
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +110,7 @@ mod tests {
         let columns = ["a", "b", "c", "d", "e"];
         let text = table(&columns, [cells(&columns, &row)]).unwrap();
         assert_eq!(text, "'=1+1,-5,,\"x,\"\"y\"\"\n\",true\r\n");
-        for start in ["+", "-", "@", "\t", "\r"] {
+        for start in ["+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"] {
             assert_eq!(guarded(&format!("{start}x")), format!("'{start}x"));
         }
     }

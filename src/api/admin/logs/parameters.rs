@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use actix_web::HttpRequest;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use url::form_urlencoded;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
@@ -69,12 +69,14 @@ impl Parameters {
         self.0.get(name).map(read).transpose()
     }
 
-    /// A time in RFC 3339. A plus sign that nobody encoded arrives as a space.
+    /// A time in RFC 3339, rounded up to the milliseconds that rows have: from there on, and before
+    /// it, are then the same rows. A plus sign that nobody encoded arrives as a space.
     pub(super) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, FieldError> {
         let read = |text: &String| {
             let text =
                 if text.contains('T') { Cow::Owned(text.replace(' ', "+")) } else { Cow::Borrowed(text.as_str()) };
             let time = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
+            let time = time.map(|time| time.duration_round_up(TimeDelta::milliseconds(1)).unwrap_or(time));
             time.map_err(|_error| FieldError::new(name, "must be a time such as 2030-12-31T23:59:59Z"))
         };
         self.0.get(name).map(read).transpose()
@@ -136,6 +138,8 @@ mod tests {
         assert_eq!(parameters.whole("n", 1, 4).unwrap_err().field, "n");
         assert_eq!(parameters.flag("b").unwrap_err().to_string(), "b: must be one of true, false");
         assert_eq!(parameters.time("t").unwrap().unwrap().to_rfc3339(), "2025-12-31T22:00:00+00:00");
+        let fine = Parameters::parse("t=2026-01-01T00:00:00.0005Z").time("t").unwrap().unwrap();
+        assert_eq!(fine.timestamp_subsec_micros(), 1000);
         assert_eq!(parameters.time("b").unwrap_err().field, "b");
         assert_eq!(parameters.text("nul").unwrap_err().field, "nul");
     }

@@ -177,9 +177,9 @@ fn figures((sums, percentiles): &(SumsBy, PercentilesBy), dimension: Dimension, 
 impl SummaryQuery {
     fn read(parameters: &Parameters, now: DateTime<Utc>) -> Result<Self, FieldError> {
         let (start, end) = parameters.window()?;
-        let whole = |at: DateTime<Utc>| at.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(at);
-        let end = whole(end.unwrap_or(now));
-        let start = whole(start.unwrap_or_else(|| end.checked_sub_signed(TimeDelta::hours(1)).unwrap_or(end)));
+        let now = now.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(now);
+        let end = end.unwrap_or(now);
+        let start = start.unwrap_or_else(|| end.checked_sub_signed(TimeDelta::hours(1)).unwrap_or(end));
         if start >= end {
             return Err(FieldError::new("start_time", "must be before end_time, which is now by default"));
         }
