@@ -13,7 +13,6 @@ use tokio::sync::watch;
 
 use self::drain::Drain;
 use self::listener::Services;
-use crate::actors::metrics::Flush;
 use crate::actors::{self, Handles};
 use crate::api::{FeedTimings, Newcomers, Phase, RequestSlots, Shared};
 use crate::proxy::Reporter;
@@ -181,9 +180,8 @@ async fn flush(handles: &Handles) {
     if tokio::time::timeout(COUNTED_WITHIN, handles.tokenizer.idle()).await.is_err() {
         log::warn!("the tokens of the last requests could not be counted in time");
     }
-    let metrics = handles.metrics.load();
     let logs = async {
-        let flushed = tokio::time::timeout(FLUSH_WITHIN, actors::ask(&metrics, Flush)).await;
+        let flushed = tokio::time::timeout(FLUSH_WITHIN, handles.metrics.flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {
             log::warn!("the last request logs could not be stored in time");
         }

@@ -9,7 +9,10 @@ use actix::{
     Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture, WrapFuture as _,
 };
 
-use self::batches::{Appended, Batches, append};
+use self::batches::{Appended, BATCH, Batches, append, count_dropped};
+use super::outbox::Outbox;
+use super::supervise::{Supervised, supervise};
+use super::{AskError, ask, tell};
 use crate::settings::RequestLogSettings;
 use crate::store::{ErrorLog, RequestLog, Store};
 use crate::telemetry::Telemetry;
@@ -19,15 +22,10 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// How often rows past the retention are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Tells of a request that has ended. Never awaited.
-#[derive(Debug, Message)]
+/// Tells that many rows wait. Never awaited.
+#[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct RecordFinished(pub Box<RequestLog>);
-
-/// Tells of an attempt that has failed, or of an error of our own. Never awaited.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct RecordFailure(pub Box<ErrorLog>);
+struct ManyWait;
 
 /// Writes what waits; replies when it is stored, or when the store refused it.
 #[derive(Debug, Message)]
@@ -40,6 +38,15 @@ pub struct MetricsActor {
     retention: Option<Duration>,
     requests: Batches<RequestLog>,
     errors: Batches<ErrorLog>,
+}
+
+/// Where rows are left for the actor.
+#[derive(Clone)]
+pub struct MetricsHandle {
+    actor: Supervised<MetricsActor>,
+    requests: Arc<Outbox<RequestLog>>,
+    errors: Arc<Outbox<ErrorLog>>,
+    telemetry: Telemetry,
 }
 
 /// Which of the actor's batches hold rows of a kind.
@@ -64,11 +71,20 @@ impl Kept for ErrorLog {
 // === impl MetricsActor ===
 
 impl MetricsActor {
-    /// An actor that stores into `store`.
+    /// Starts an actor that stores into `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, settings: RequestLogSettings, telemetry: &Telemetry) -> Self {
+    pub fn start(store: &Arc<dyn Store>, settings: RequestLogSettings, telemetry: &Telemetry) -> MetricsHandle {
         let RequestLogSettings { queue, retention, .. } = settings;
-        Self { store, retention, requests: Batches::new(queue, telemetry), errors: Batches::new(queue, telemetry) }
+        let (requests, errors) = (Arc::new(Outbox::new(queue)), Arc::new(Outbox::new(queue)));
+        let (store, counted) = (Arc::clone(store), telemetry.clone());
+        let waiting = (Arc::clone(&requests), Arc::clone(&errors));
+        let actor = supervise("MetricsActor", move || Self {
+            store: Arc::clone(&store),
+            retention,
+            requests: Batches::new(Arc::clone(&waiting.0), &counted),
+            errors: Batches::new(Arc::clone(&waiting.1), &counted),
+        });
+        MetricsHandle { actor, requests, errors, telemetry: telemetry.clone() }
     }
 
     /// Starts one write of a kind unless one is under way; the next begins when it ends.
@@ -101,12 +117,6 @@ impl MetricsActor {
         Box::pin(quiet.into_actor(self).then(write).map(|appended, actor, _| R::of(actor).note(appended)))
     }
 
-    fn add<R: Kept>(&mut self, row: R, context: &mut Context<Self>) {
-        if R::of(self).add(row) {
-            self.write::<R>(context);
-        }
-    }
-
     fn prune(&mut self, context: &mut Context<Self>) {
         let Some(retention) = self.retention else {
             return;
@@ -137,19 +147,12 @@ impl Actor for MetricsActor {
     }
 }
 
-impl Handler<RecordFinished> for MetricsActor {
+impl Handler<ManyWait> for MetricsActor {
     type Result = ();
 
-    fn handle(&mut self, RecordFinished(row): RecordFinished, context: &mut Context<Self>) {
-        self.add(*row, context);
-    }
-}
-
-impl Handler<RecordFailure> for MetricsActor {
-    type Result = ();
-
-    fn handle(&mut self, RecordFailure(row): RecordFailure, context: &mut Context<Self>) {
-        self.add(*row, context);
+    fn handle(&mut self, _: ManyWait, context: &mut Context<Self>) {
+        self.write::<RequestLog>(context);
+        self.write::<ErrorLog>(context);
     }
 }
 
@@ -162,10 +165,40 @@ impl Handler<Flush> for MetricsActor {
     }
 }
 
+// === impl MetricsHandle ===
+
+impl MetricsHandle {
+    /// Leaves the row of a request that has ended.
+    pub fn finished(&self, row: RequestLog) {
+        self.leave(&self.requests, row);
+    }
+
+    /// Leaves the row of an attempt that has failed, or of an error of our own.
+    pub fn failed(&self, row: ErrorLog) {
+        self.leave(&self.errors, row);
+    }
+
+    /// Writes what waits, until it is stored, or refused.
+    ///
+    /// # Errors
+    /// When the actor does not answer.
+    pub async fn flush(&self) -> Result<(), AskError> {
+        ask(&self.actor.load(), Flush).await
+    }
+
+    fn leave<R: batches::Row>(&self, outbox: &Outbox<R>, row: R) {
+        match outbox.push(row) {
+            None => count_dropped::<R>(1, &self.telemetry),
+            Some(waiting) if waiting.is_multiple_of(BATCH) => {
+                tell(&self.actor.load(), ManyWait, R::MAILBOX, &self.telemetry);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use actix::Arbiter;
-
     use super::*;
     use crate::store;
     use crate::store::logs::{Dimension, RequestFilter};
@@ -217,18 +250,44 @@ mod tests {
         let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
         let settings = RequestLogSettings { enabled: true, errors: true, bodies: None, queue: 700, retention: None };
         let telemetry = Telemetry::new().unwrap();
-        let (kept, counted) = (Arc::clone(&store), telemetry.clone());
-        let arbiter = Arbiter::new();
-        let make = move |_: &mut Context<MetricsActor>| MetricsActor::new(Arc::clone(&kept), settings, &counted);
-        let actor = MetricsActor::start_in_arbiter(&arbiter.handle(), make);
+        let metrics = MetricsActor::start(&store, settings, &telemetry);
         for _ in 0..3000 {
-            actor.send(RecordFinished(Box::new(row()))).await.unwrap();
+            metrics.finished(row());
         }
-        actor.send(Flush).await.unwrap();
+        metrics.flush().await.unwrap();
         let dropped = telemetry.mailbox_dropped.with_label_values(&["request_log"]).get();
+        assert_eq!(dropped, 2300);
         let stored = store.prune_request_logs(chrono::Utc::now() + chrono::Duration::days(1)).await.unwrap();
-        assert_eq!(u64::try_from(stored).unwrap() + dropped, 3000);
-        assert!(stored >= 700, "{stored}");
+        assert_eq!(stored, 700);
+    }
+
+    #[actix::test]
+    async fn many_rows_are_written_before_their_time_and_few_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("m.db").display());
+        let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
+        let settings = RequestLogSettings { enabled: true, errors: true, bodies: None, queue: 9000, retention: None };
+        let metrics = MetricsActor::start(&store, settings, &Telemetry::new().unwrap());
+        let wait_for = async |rows: usize| {
+            let end = std::time::Instant::now() + Duration::from_secs(30);
+            while store
+                .log_stats(RequestFilter::default())
+                .await
+                .unwrap()
+                .get(&(Dimension::All, String::new()))
+                .is_none_or(|all| all.requests < i64::try_from(rows).unwrap())
+            {
+                assert!(std::time::Instant::now() < end);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::pause();
+        (0..BATCH).for_each(|_| metrics.finished(row()));
+        wait_for(BATCH).await;
+        metrics.finished(row());
+        assert_eq!(metrics.requests.len(), 1);
+        tokio::time::advance(FLUSH_EVERY).await;
+        wait_for(BATCH + 1).await;
     }
 
     #[actix::test]
@@ -248,11 +307,11 @@ mod tests {
         let telemetry = Telemetry::new().unwrap();
         let start = |retention| {
             let settings = RequestLogSettings { enabled: true, errors: true, bodies: None, queue: 9, retention };
-            MetricsActor::new(Arc::clone(&store), settings, &telemetry).start()
+            MetricsActor::start(&store, settings, &telemetry)
         };
         let keeps_all = start(None);
         tokio::time::sleep(3 * PRUNE_EVERY).await;
-        keeps_all.send(Flush).await.unwrap();
+        keeps_all.flush().await.unwrap();
         assert_eq!(count().await, 2);
         let _actor = start(Some(day));
         let pruned = async |left| {

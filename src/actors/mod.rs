@@ -16,6 +16,7 @@ mod keeper;
 pub mod logs;
 pub mod metrics;
 mod observers;
+mod outbox;
 pub mod provider_pool;
 pub mod published;
 pub mod rate_limiter;
@@ -38,8 +39,8 @@ use self::database::DatabaseStatus;
 use self::export::Exporters;
 use self::feed::FeedActor;
 use self::logs::LogsActor;
-use self::metrics::MetricsActor;
-use self::provider_pool::{PoolView, ProviderPoolActor};
+use self::metrics::MetricsHandle;
+use self::provider_pool::{Outcomes, PoolView, ProviderPoolActor};
 use self::published::Published;
 use self::rate_limiter::{LimitTable, RedisStatus};
 pub use self::start::start;
@@ -59,8 +60,10 @@ pub struct Handles {
     pub config: Supervised<ConfigActor>,
     /// The keeper of the providers' health.
     pub provider_pool: Supervised<ProviderPoolActor>,
+    /// Where it is told how attempts ended.
+    pub outcomes: Outcomes,
     /// The writer of request logs.
-    pub metrics: Supervised<MetricsActor>,
+    pub metrics: MetricsHandle,
     /// The reader of logs.
     pub logs: Supervised<LogsActor>,
     /// The configuration in force.

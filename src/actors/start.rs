@@ -13,7 +13,7 @@ use super::export::Exporters;
 use super::keeper::Keeper;
 use super::logs::LogsActor;
 use super::metrics::MetricsActor;
-use super::provider_pool::{PoolView, ProviderPoolActor};
+use super::provider_pool::{self, Outcomes, PoolView, ProviderPoolActor};
 use super::published::{Published, publish};
 use super::rate_limiter::{LimitTable, RateLimiterActor, RedisStatus, Sharing};
 use super::supervise::{Supervised, supervise};
@@ -55,13 +55,13 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     let visible = snapshot.clone();
     let rate_limiter =
         supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), sharing.clone(), visible.clone()));
-    let (provider_pool, pool) = start_pool(&snapshot, settings, &telemetry);
+    let (provider_pool, outcomes, pool) = start_pool(&snapshot, settings, &telemetry);
     let followers = Followers { rate_limiter, provider_pool: provider_pool.clone() };
     let first = snapshot.load();
     followers.adopt(&first).await.map_err(|error| StoreError::Internal(format!("cannot start the actors: {error}")))?;
     telemetry.config_version.set(first.version);
     report_all(&first);
-    let metrics = start_metrics(&store, settings, &telemetry);
+    let metrics = MetricsActor::start(&store, settings.request_log, &telemetry);
     let logs = start_logs(&store, &watch);
     let observers = observers::start(observers::Observed {
         store: Arc::clone(&store),
@@ -92,6 +92,7 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
         tokenizer: tokenizer::start(),
         config,
         provider_pool,
+        outcomes,
         metrics,
         logs,
         snapshot,
@@ -103,11 +104,6 @@ async fn start_here(store: Arc<dyn Store>, settings: &Settings, telemetry: Telem
     })
 }
 
-fn start_metrics(store: &Arc<dyn Store>, settings: &Settings, telemetry: &Telemetry) -> Supervised<MetricsActor> {
-    let (store, log, telemetry) = (Arc::clone(store), settings.request_log, telemetry.clone());
-    supervise("MetricsActor", move || MetricsActor::new(Arc::clone(&store), log, &telemetry))
-}
-
 fn start_logs(store: &Arc<dyn Store>, watch: &DatabaseWatch) -> Supervised<LogsActor> {
     let (store, watch) = (Arc::clone(store), watch.clone());
     supervise("LogsActor", move || LogsActor::new(Arc::clone(&store), watch.clone()))
@@ -117,13 +113,17 @@ fn start_pool(
     snapshot: &Published<Snapshot>,
     settings: &Settings,
     telemetry: &Telemetry,
-) -> (Supervised<ProviderPoolActor>, Published<PoolView>) {
+) -> (Supervised<ProviderPoolActor>, Outcomes, Published<PoolView>) {
     let (views, pool) = publish(PoolView::default());
-    let (snapshot, policy, telemetry) = (snapshot.clone(), settings.breaker.clone(), telemetry.clone());
+    let (snapshot, policy, counted) = (snapshot.clone(), settings.breaker.clone(), telemetry.clone());
+    let successes = provider_pool::successes();
+    let waiting = Arc::clone(&successes);
     let actor = supervise("ProviderPoolActor", move || {
-        ProviderPoolActor::new(policy.clone(), views.clone(), &snapshot.load(), telemetry.clone())
+        let (policy, views) = (policy.clone(), views.clone());
+        ProviderPoolActor::new(policy, views, &snapshot.load(), Arc::clone(&waiting), counted.clone())
     });
-    (actor, pool)
+    let outcomes = Outcomes::new(actor.clone(), successes, pool.clone(), telemetry.clone());
+    (actor, outcomes, pool)
 }
 
 /// Meets Redis if it is configured; that it does not answer stops nothing.

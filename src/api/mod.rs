@@ -71,10 +71,11 @@ const fn endpoint(path: &'static str, protocol: Protocol, operation: Operation) 
 pub fn routes(config: &mut web::ServiceConfig) {
     for endpoint in [CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, RESPONSES] {
         let name = endpoint.path.trim_start_matches("/v1");
-        config.service(generation(endpoint.path, endpoint)).service(generation(&format!("/v2{name}"), endpoint));
+        generation(config, endpoint.path, endpoint);
+        generation(config, &format!("/v2{name}"), endpoint);
         // The shortest form only for what clients call with a base URL without a version.
         if matches!(endpoint, CHAT | MESSAGES | RESPONSES) {
-            config.service(generation(name, endpoint));
+            generation(config, name, endpoint);
         }
     }
     config.service(resource("/v2").route(web::post().to(detect::detect)).default_service(wrong_method("/v2", "POST")));
@@ -101,10 +102,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(reply::unknown_url));
 }
 
-/// A path with and without a trailing slash, that answers POST.
-fn generation(path: &str, endpoint: Endpoint) -> Resource {
-    let handler = move |request, payload, shared, proxy| generate::generate(endpoint, request, payload, shared, proxy);
-    resource(path).route(web::post().to(handler)).default_service(wrong_method(endpoint.path, "POST"))
+/// A path with and without a trailing slash, that answers POST. They are two resources, which are
+/// compared as they are; one of two paths would be a regex.
+fn generation(config: &mut web::ServiceConfig, path: &str, endpoint: Endpoint) {
+    for path in [path.to_owned(), format!("{path}/")] {
+        let handler =
+            move |request, payload, shared, proxy| generate::generate(endpoint, request, payload, shared, proxy);
+        let resource = web::resource(path).route(web::post().to(handler));
+        config.service(resource.default_service(wrong_method(endpoint.path, "POST")));
+    }
 }
 
 /// A path with and without a trailing slash, that answers GET and HEAD.

@@ -25,9 +25,7 @@ use super::row::fit;
 use super::timings::{Stage, Timings};
 use super::{Caller, Endpoint};
 use crate::actors::finished::AttemptMade;
-use crate::actors::metrics::RecordFailure;
 use crate::actors::provider_pool::{AttemptFacts, Fault, Outcome, Permit, ReportOutcome};
-use crate::actors::tell;
 use crate::chat::{Failure, FailureKind, Usage};
 use crate::config::{Candidate, MatchKind, Snapshot};
 use crate::telemetry::IntGauge;
@@ -345,7 +343,7 @@ impl Finish {
             });
         }
         let report = ReportOutcome { provider: provider.id, outcome, started, facts };
-        tell(&handles.provider_pool.load(), report, "provider_pool", &handles.telemetry);
+        handles.outcomes.tell(report);
     }
 
     /// Tells the error log of a failed attempt, or of an error of our own.
@@ -355,10 +353,8 @@ impl Finish {
         }
         let row =
             ErrorRow { opening: &self.opening, facts: &self.facts, failure, attempt, bodies: self.reporter.bodies };
-        let handles = &self.reporter.handles;
         let took = attempt.map_or_else(|| self.started.elapsed(), |attempt| attempt.started.elapsed());
-        let failed = RecordFailure(Box::new(row.build(took)));
-        tell(&handles.metrics.load(), failed, "error_log", &handles.telemetry);
+        self.reporter.handles.metrics.failed(row.build(took));
     }
 }
 

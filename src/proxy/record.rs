@@ -11,8 +11,6 @@ use super::count_usage::complete;
 use super::facts::Facts;
 use super::reporter::Reporter;
 use crate::actors::finished::{AttemptMade, Captured, Finished};
-use crate::actors::metrics::RecordFinished;
-use crate::actors::tell;
 use crate::chat::Usage;
 use crate::config::Prices;
 use crate::store::RequestLog;
@@ -27,7 +25,7 @@ const MOST_COST: i64 = 1_000_000_000_000;
 /// A request that has ended, but for its tokens.
 pub(super) struct Record {
     reporter: Arc<Reporter>,
-    row: Box<RequestLog>,
+    row: RequestLog,
     /// Whether it passed key and limit.
     is_logged: bool,
     /// As a bounded label.
@@ -55,7 +53,7 @@ impl Record {
     ) -> Self {
         Self {
             reporter,
-            row: Box::new(row),
+            row,
             is_logged,
             model: facts.model_label().to_owned(),
             spoke_for: facts.first_content.map(|first| took.saturating_sub(first)),
@@ -87,13 +85,13 @@ impl Record {
         if handles.exporters.wants(&self.row.request_id).anything() {
             handles.exporters.tell(Finished {
                 captured: self.captured.take().unwrap_or_else(|| Captured::nothing(&self.row)),
-                row: (*self.row).clone(),
+                row: self.row.clone(),
                 attempts: std::mem::take(&mut self.attempts),
                 trace: self.trace.take(),
             });
         }
         if self.reporter.log_requests {
-            tell(&handles.metrics.load(), RecordFinished(self.row), "request_log", &handles.telemetry);
+            handles.metrics.finished(self.row);
         }
     }
 
@@ -140,7 +138,7 @@ impl Record {
         if !log::log_enabled!(log::Level::Info) {
             return;
         }
-        let row = &*self.row;
+        let row = &self.row;
         let texts = [
             ("request_id", Some(row.request_id.as_str())),
             ("endpoint", Some(row.endpoint.as_str())),

@@ -1,5 +1,6 @@
 //! Where the time of a request went.
 
+use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
 /// A stage of a request.
@@ -25,6 +26,9 @@ pub enum Stage {
 /// the client's body is nobody's business but the client's.
 const NAMES: [Option<&str>; 7] =
     [Some("auth"), Some("limit"), None, Some("parse"), Some("route"), Some("translate"), Some("upstream")];
+
+/// Room for all stages and a first byte.
+const USUAL_LENGTH: usize = 160;
 
 /// A stop watch with a lap for each stage.
 #[derive(Debug)]
@@ -52,7 +56,7 @@ impl Timings {
     /// Notes an attempt that failed. `provider` is a provider's key, which needs no escaping.
     pub(super) fn failed(&mut self, provider: &str, outcome: &str, took: Duration) {
         let number = self.failed.len() + 1;
-        self.failed.push(format!("attempt{number};desc=\"{provider}: {outcome}\";dur={:.3}", milliseconds(took)));
+        self.failed.push(format!("attempt{number};desc=\"{provider}: {outcome}\";dur={}", Milliseconds(took)));
     }
 
     /// Notes how the last attempt met its provider: the time from its begin until a new connection
@@ -75,9 +79,16 @@ impl Timings {
         let all = shown.chain(std::iter::once(("gateway", self.gateway(total))));
         let (connected, head) = self.met;
         let met = [("connect", connected), ("ttfb", head)].into_iter().filter_map(|(name, time)| Some((name, time?)));
-        let stages = all.chain(met).map(|(name, time)| format!("{name};dur={:.3}", milliseconds(time)));
-        let parts: Vec<String> = stages.chain(self.failed.iter().cloned()).collect();
-        parts.join(", ")
+        let mut header = String::with_capacity(USUAL_LENGTH);
+        for (name, time) in all.chain(met) {
+            // Writing to a String cannot fail.
+            let _ = write!(header, "{}{name};dur={}", if header.is_empty() { "" } else { ", " }, Milliseconds(time));
+        }
+        for attempt in &self.failed {
+            header.push_str(", ");
+            header.push_str(attempt);
+        }
+        header
     }
 
     fn slot(&mut self, stage: Stage) -> &mut Duration {
@@ -94,8 +105,14 @@ impl Timings {
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+/// Shows a time as milliseconds with three decimals; a part of a microsecond is cut off.
+struct Milliseconds(Duration);
+
+impl fmt::Display for Milliseconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
+    }
 }
 
 #[cfg(test)]

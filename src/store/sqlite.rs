@@ -40,12 +40,12 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; 
 /// Longer than any healthy write, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// SQLite accepts 32,766 bound values per statement.
-const LOGS_PER_INSERT: usize = 900;
-
-/// Adds rows that are not in the sums of the logs yet, [`COUNTED_AT_ONCE`] at most.
+/// Adds rows that are not in the sums of the logs yet, 10,000 at most.
 const COUNT_ROWS: &str = include_str!("logs/count_rows.sql");
-const COUNTED_AT_ONCE: usize = 10_000;
+
+/// So many rows wait to be counted together, which costs a tenth of what it costs to count a batch
+/// at a time. Who asks for the sums before counts them first.
+const COUNTED_TOGETHER: i64 = 5000;
 
 /// Ids are given again after the last rows were deleted; new rows shall be above those counted.
 const FORGET_DELETED: &str =
@@ -61,18 +61,14 @@ pub(super) struct SqliteStore {
     sealer: Arc<Sealer>,
 }
 
-/// Inserts rows into a log, as many at a time as a statement may have parameters.
-macro_rules! insert_in_chunks {
-    ($c:ident, $table:ident, $logs:ident) => {{
-        let mut logs = $logs.into_iter();
-        loop {
-            let chunk: Vec<_> = logs.by_ref().take(LOGS_PER_INSERT).collect();
-            if chunk.is_empty() {
-                break;
-            }
-            diesel::RunQueryDsl::execute(diesel::insert_into($table::table).values(chunk), $c)?;
+/// Inserts rows into a log one by one: the statement is prepared once for all of them, while one
+/// for many rows would have to be read anew each time, which takes longer than the rows do.
+macro_rules! insert_each {
+    ($c:ident, $table:ident, $logs:ident) => {
+        for log in $logs {
+            diesel::RunQueryDsl::execute(diesel::insert_into($table::table).values(log), $c)?;
         }
-    }};
+    };
 }
 
 impl SqliteStore {
@@ -170,16 +166,15 @@ impl SqliteStore {
     async fn insert_request_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
         self.insert(move |c| {
             SimpleConnection::batch_execute(c, FORGET_DELETED)?;
-            let chunks = logs.len().div_ceil(COUNTED_AT_ONCE);
-            insert_in_chunks!(c, request_logs, logs);
-            (0..chunks).try_for_each(|_| SimpleConnection::batch_execute(c, COUNT_ROWS))
+            insert_each!(c, request_logs, logs);
+            if uncounted(c)? >= COUNTED_TOGETHER { SimpleConnection::batch_execute(c, COUNT_ROWS) } else { Ok(()) }
         })
         .await
     }
 
     async fn insert_error_logs(&self, logs: Vec<ErrorLog>) -> Result<(), StoreError> {
         self.insert(move |c| {
-            insert_in_chunks!(c, error_logs, logs);
+            insert_each!(c, error_logs, logs);
             Ok(())
         })
         .await
@@ -264,6 +259,12 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
 async fn are_rows_uncounted(c: &mut Sqlite) -> Result<bool, StoreError> {
     let some = "EXISTS (SELECT 1 FROM request_logs WHERE id > (SELECT counted FROM log_progress))";
     Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(some)).get_result(c).await?)
+}
+
+/// How many rows wait to be counted, at most.
+fn uncounted(c: &mut SqliteConnection) -> QueryResult<i64> {
+    let rows = "(SELECT COALESCE(MAX(id), 0) FROM request_logs) - (SELECT counted FROM log_progress)";
+    diesel::RunQueryDsl::get_result(diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(rows)), c)
 }
 
 /// SQLite has only one writer anyway.

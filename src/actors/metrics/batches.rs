@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
+use crate::actors::outbox::Outbox;
 use crate::store::{ErrorLog, LogRow, RequestLog, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 /// Rows of one insert.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// A row, and the table it goes to.
 #[async_trait]
@@ -24,11 +25,10 @@ pub(super) trait Row: LogRow {
     fn request_id(&self) -> &str;
 }
 
-/// Rows that wait, as many as the queue allows.
+/// Rows that wait, as many as the queue allows, and how they are being written.
 pub(super) struct Batches<R> {
-    queue: usize,
+    waiting: Arc<Outbox<R>>,
     telemetry: Telemetry,
-    waiting: Vec<R>,
     writing: bool,
     /// Whether the last write left rows behind.
     behind: bool,
@@ -101,30 +101,19 @@ pub(super) async fn append<R: Row>(store: &dyn Store, rows: Vec<R>) -> Appended<
 // === impl Batches ===
 
 impl<R: Row> Batches<R> {
-    /// No rows; at most `queue` may wait.
-    pub(super) fn new(queue: usize, telemetry: &Telemetry) -> Self {
-        let telemetry = telemetry.clone();
-        Self { queue, telemetry, waiting: Vec::new(), writing: false, behind: false, running: Arc::default() }
-    }
-
-    /// Adds a row, or drops and counts it; true when there are enough of them to be written.
-    pub(super) fn add(&mut self, row: R) -> bool {
-        if self.waiting.len() >= self.queue {
-            self.count_dropped(1);
-            return false;
-        }
-        self.waiting.push(row);
-        self.is_full()
+    /// The rows that wait in an outbox.
+    pub(super) fn new(waiting: Arc<Outbox<R>>, telemetry: &Telemetry) -> Self {
+        Self { waiting, telemetry: telemetry.clone(), writing: false, behind: false, running: Arc::default() }
     }
 
     /// The rows of the next write, and what it must hold; `None` while one is under way.
     pub(super) fn begin(&mut self) -> Option<(Vec<R>, Arc<Mutex<()>>)> {
-        if self.writing || self.waiting.is_empty() {
+        if self.writing {
             return None;
         }
-        self.writing = true;
-        let size = self.waiting.len().min(BATCH);
-        Some((self.waiting.drain(..size).collect(), self.running()))
+        let rows = self.waiting.take(BATCH);
+        self.writing = !rows.is_empty();
+        self.writing.then(|| (rows, self.running()))
     }
 
     /// A write has ended; true when the next one may begin at once.
@@ -132,41 +121,33 @@ impl<R: Row> Batches<R> {
         self.writing = false;
         let all_written = appended.left.is_empty();
         self.note(appended);
-        all_written && self.is_full()
+        all_written && self.waiting.len() >= BATCH
     }
 
     /// Keeps what was not written for the next try, as far as the queue allows.
-    pub(super) fn note(&mut self, Appended { left: mut rows, refused }: Appended<R>) {
+    pub(super) fn note(&mut self, Appended { left, refused }: Appended<R>) {
         // Told once for an outage, not once a second.
-        if !rows.is_empty() && !self.behind {
-            log::warn!(rows = rows.len(), log = R::MAILBOX; "rows wait for the database");
+        if !left.is_empty() && !self.behind {
+            log::warn!(rows = left.len(), log = R::MAILBOX; "rows wait for the database");
         }
-        self.behind = !rows.is_empty();
-        self.count_dropped(refused);
-        let room = self.queue.saturating_sub(self.waiting.len());
-        let lost = rows.len().saturating_sub(room);
-        rows.truncate(room);
-        rows.append(&mut self.waiting);
-        self.waiting = rows;
-        self.count_dropped(lost);
+        self.behind = !left.is_empty();
+        let lost = self.waiting.put_back(left);
+        count_dropped::<R>(refused + lost, &self.telemetry);
     }
 
     /// All that waits.
     pub(super) fn take_all(&mut self) -> Vec<R> {
-        std::mem::take(&mut self.waiting)
+        self.waiting.take(usize::MAX)
     }
 
     /// Held by a write as long as it runs.
     pub(super) fn running(&self) -> Arc<Mutex<()>> {
         Arc::clone(&self.running)
     }
+}
 
-    const fn is_full(&self) -> bool {
-        self.waiting.len() >= BATCH
-    }
-
-    fn count_dropped(&self, rows: usize) {
-        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
-        self.telemetry.mailbox_dropped.with_label_values(&[R::MAILBOX]).inc_by(rows);
-    }
+/// Counts rows that nobody will find.
+pub(super) fn count_dropped<R: Row>(rows: usize, telemetry: &Telemetry) {
+    let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+    telemetry.mailbox_dropped.with_label_values(&[R::MAILBOX]).inc_by(rows);
 }

@@ -3,6 +3,7 @@
 mod health;
 #[cfg(test)]
 mod interleavings;
+mod outcomes;
 mod permit;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 
 pub use self::health::{Admission, Outcome, ShutReason};
 use self::health::{Ejection, Health};
+use self::outcomes::{COLLECT_AFTER, SuccessesWait};
+pub use self::outcomes::{Outcomes, Successes, successes};
 use self::permit::InFlight;
 pub use self::permit::Permit;
 pub use self::view::{Bar, Choice, PoolView, Prospect, Unchosen};
@@ -53,6 +56,7 @@ pub struct ProviderPoolActor {
     pool: Pool,
     views: Publisher<PoolView>,
     timer: Option<SpawnHandle>,
+    successes: Successes,
     telemetry: Telemetry,
 }
 
@@ -163,10 +167,33 @@ impl Pool {
 impl ProviderPoolActor {
     /// An actor that knows nothing bad of anybody.
     #[must_use]
-    pub fn new(policy: BreakerPolicy, views: Publisher<PoolView>, snapshot: &Snapshot, telemetry: Telemetry) -> Self {
+    pub fn new(
+        policy: BreakerPolicy,
+        views: Publisher<PoolView>,
+        snapshot: &Snapshot,
+        successes: Successes,
+        telemetry: Telemetry,
+    ) -> Self {
         let mut pool = Pool::new(policy, &views.current());
         pool.adopt(snapshot);
-        Self { pool, views, timer: None, telemetry }
+        Self { pool, views, timer: None, successes, telemetry }
+    }
+
+    /// Takes in what waits.
+    fn collect(&mut self) {
+        for report in self.successes.take(usize::MAX) {
+            self.take_in(report);
+        }
+    }
+
+    fn take_in(&mut self, report: ReportOutcome) {
+        let now = Instant::now();
+        if let Some((provider, ejection)) = self.pool.report(report, now) {
+            let reason = ejection.reason.label();
+            let seconds = ejection.until.saturating_duration_since(now).as_secs_f64();
+            log::warn!(provider, reason, seconds; "provider taken out of routing");
+            self.telemetry.providers.ejected(provider, reason);
+        }
     }
 
     /// Publishes what changed and sets the timer for what time alone will change.
@@ -194,6 +221,7 @@ impl Actor for ProviderPoolActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        self.collect();
         self.settle(context);
         self.telemetry.providers.show(self.pool.shown(&self.views.current()));
     }
@@ -203,6 +231,7 @@ impl Handler<Adopt> for ProviderPoolActor {
     type Result = ();
 
     fn handle(&mut self, Adopt(snapshot): Adopt, context: &mut Context<Self>) {
+        self.collect();
         self.pool.adopt(&snapshot);
         self.settle(context);
         // A weight or a name is no part of the view.
@@ -214,21 +243,29 @@ impl Handler<ReportOutcome> for ProviderPoolActor {
     type Result = ();
 
     fn handle(&mut self, report: ReportOutcome, context: &mut Context<Self>) {
-        let now = Instant::now();
-        if let Some((provider, ejection)) = self.pool.report(report, now) {
-            let reason = ejection.reason.label();
-            let seconds = ejection.until.saturating_duration_since(now).as_secs_f64();
-            log::warn!(provider, reason, seconds; "provider taken out of routing");
-            self.telemetry.providers.ejected(provider, reason);
-        }
+        self.collect();
+        self.take_in(report);
         self.settle(context);
+    }
+}
+
+impl Handler<SuccessesWait> for ProviderPoolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: SuccessesWait, context: &mut Context<Self>) {
+        context.run_later(COLLECT_AFTER, |actor, context| {
+            actor.collect();
+            actor.settle(context);
+        });
     }
 }
 
 impl Handler<ReadVitals> for ProviderPoolActor {
     type Result = Vec<(ProviderId, Vitals)>;
 
-    fn handle(&mut self, _: ReadVitals, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: ReadVitals, context: &mut Context<Self>) -> Self::Result {
+        self.collect();
+        self.settle(context);
         self.pool.vitals()
     }
 }

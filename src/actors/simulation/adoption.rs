@@ -16,7 +16,7 @@ use super::{Dice, End, Hold, can_be_disturbed, schedules, simulate};
 use crate::actors::config::{Apply, ConfigActor, ConfigActorError, ConfigParts, Followers, Reload};
 use crate::actors::database::{DatabaseStatus, DatabaseWatch};
 use crate::actors::history::Rollback;
-use crate::actors::provider_pool::{PoolView, ProviderPoolActor};
+use crate::actors::provider_pool::{PoolView, ProviderPoolActor, successes};
 use crate::actors::published::{Published, publish};
 use crate::actors::rate_limiter::{LimitTable, Limiter, RateLimiterActor};
 use crate::actors::supervise::{Supervised, supervise};
@@ -89,7 +89,13 @@ impl Process {
             supervise("RateLimiterActor", move || RateLimiterActor::new(tables.clone(), None, visible.clone()));
         let metrics = telemetry.clone();
         let provider_pool = supervise("ProviderPoolActor", move || {
-            ProviderPoolActor::new(BreakerPolicy::default(), views.clone(), &current.load(), metrics.clone())
+            ProviderPoolActor::new(
+                BreakerPolicy::default(),
+                views.clone(),
+                &current.load(),
+                successes(),
+                metrics.clone(),
+            )
         });
         let followers = Followers { rate_limiter, provider_pool };
         followers.adopt(&snapshot.load()).await.unwrap();

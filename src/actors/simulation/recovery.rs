@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::{End, Hold, around, schedules, simulate};
 use crate::actors::adopt::Adopt;
-use crate::actors::provider_pool::{Admission, AttemptFacts, Outcome, PoolView, ProviderPoolActor, ReportOutcome};
+use crate::actors::provider_pool::{
+    Admission, AttemptFacts, Outcome, PoolView, ProviderPoolActor, ReportOutcome, successes,
+};
 use crate::actors::published::{Published, publish};
 use crate::actors::supervise::{Supervised, supervise};
 use crate::config::{Loaded, ProviderId, ProviderRecord, Sealer, Secret, Snapshot, Source};
@@ -90,7 +92,13 @@ impl World {
         let ((views, view), (_, snapshot)) = (publish(PoolView::default()), publish(snapshot()));
         let current = snapshot.clone();
         let actor = supervise("ProviderPoolActor", move || {
-            ProviderPoolActor::new(BreakerPolicy::default(), views.clone(), &current.load(), telemetry.clone())
+            ProviderPoolActor::new(
+                BreakerPolicy::default(),
+                views.clone(),
+                &current.load(),
+                successes(),
+                telemetry.clone(),
+            )
         });
         Self { actor, snapshot, view, busy_until: Instant::now() + LATE }
     }
