@@ -88,9 +88,10 @@ impl Pipe for Verbatim {
     }
 
     fn counting(&mut self) -> Option<Counting> {
-        let tally = self.tally().filter(|_| self.is_due)?;
-        self.is_due = false;
-        Some(tally.count())
+        if !std::mem::take(&mut self.is_due) {
+            return None;
+        }
+        Some(self.tally()?.count())
     }
 
     fn tally(&self) -> Option<Tally> {

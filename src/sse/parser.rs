@@ -4,7 +4,7 @@
 //! split over reads, or U+2028 within a text, never matters.
 
 use bytes::{Bytes, BytesMut};
-use memchr::memchr2;
+use memchr::{memchr2, memchr2_iter};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,7 +168,10 @@ impl Data {
 }
 
 fn lines(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
-    raw.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty())
+    let mut from = 0;
+    let ends = memchr2_iter(b'\n', b'\r', raw).chain(std::iter::once(raw.len()));
+    let lines = ends.map(move |end| raw.get(std::mem::replace(&mut from, end + 1)..end).unwrap_or_default());
+    lines.filter(|line| !line.is_empty())
 }
 
 /// The value of a line `name: value`, one leading space taken off.

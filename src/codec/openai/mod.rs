@@ -1,6 +1,7 @@
 //! What the protocols of the OpenAI family have in common: Chat, the older text completions and,
 //! as far as they go, embeddings.
 
+mod alike;
 pub(super) mod body;
 pub(super) mod error;
 pub(super) mod lenient;

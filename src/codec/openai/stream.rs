@@ -1,11 +1,13 @@
 //! Forwarding a stream of chunks, frame by frame.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::alike::Alike;
 use super::body::shift;
 use super::{error, usage};
 use crate::chat::{Failure, FailureKind, Usage};
@@ -27,6 +29,40 @@ pub(in crate::codec) struct Told<'b> {
     pub has_choices: bool,
     /// Whether it holds a content token.
     pub has_content: bool,
+    /// Whose texts it holds that are not empty, and where each stands in it.
+    pub texts: OnlyText,
+}
+
+/// The one text of a chunk that is not empty, if it is the only one.
+#[derive(Debug, Default)]
+pub(in crate::codec) enum OnlyText {
+    /// No text yet.
+    #[default]
+    Nothing,
+    /// Whose it is, and where it stands in the chunk.
+    One(u64, Range<usize>),
+    /// More than one, or one that stands nowhere as it is.
+    Other,
+}
+
+impl OnlyText {
+    /// Takes in a piece of what `choice` says in `chunk`.
+    pub(in crate::codec) fn note(&mut self, chunk: &str, choice: u64, piece: &str) {
+        if piece.is_empty() {
+            return;
+        }
+        let start = piece.as_ptr().addr().wrapping_sub(chunk.as_ptr().addr());
+        let place = start..start.saturating_add(piece.len());
+        let stands = chunk.get(place.clone()) == Some(piece);
+        *self = if matches!(self, Self::Nothing) && stands { Self::One(choice, place) } else { Self::Other };
+    }
+
+    fn only(&self) -> Option<(u64, Range<usize>)> {
+        match self {
+            Self::One(choice, place) => Some((*choice, place.clone())),
+            Self::Nothing | Self::Other => None,
+        }
+    }
 }
 
 /// Every choice seen.
@@ -49,6 +85,8 @@ pub(in crate::codec) struct Stream {
     usage: Option<Usage>,
     choices: Choices,
     read: ReadChunk,
+    /// The last chunk but for its text, where it held nothing else that can change.
+    alike: Option<Alike>,
     ended: bool,
 }
 
@@ -75,6 +113,7 @@ impl Stream {
             usage: None,
             choices: Choices::default(),
             read,
+            alike: None,
             ended: false,
         }
     }
@@ -99,6 +138,13 @@ impl VerbatimStream for Stream {
         let Some(data) = frame.data.as_ref().filter(|_| !self.ended) else {
             return Ok(Seen::default());
         };
+        if let Some(alike) = &self.alike
+            && let Some(text) = alike.text(frame)
+        {
+            alike.write(text, out);
+            self.choices.hear(alike.choice, text);
+            return Ok(Seen { content: true, usage: self.usage, ..Seen::default() });
+        }
         if data.trim_ascii() == DONE {
             return self.end(out);
         }
@@ -112,12 +158,17 @@ impl VerbatimStream for Stream {
             return Ok(Seen { usage: self.usage, failed: Some(failure), ..Seen::default() });
         }
         self.usage = usage::read(chunk.usage).or(self.usage);
+        self.alike = None;
         if !self.is_hidden(&chunk) {
+            let before = out.len();
             let edit = chunk.model.map(|model| {
                 let start = model.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
                 Edit { span: shift(0..model.get().len(), start), with: self.model.clone() }
             });
             write_frame(frame, data, edit, out);
+            let only = chunk.texts.only().filter(|_| chunk.has_content && chunk.usage.is_none());
+            self.alike =
+                only.and_then(|(choice, place)| Alike::learn(frame, (choice, text.get(place)?), out.get(before..)?));
         }
         Ok(Seen { content: chunk.has_content, usage: self.usage, ..Seen::default() })
     }
@@ -211,7 +262,8 @@ mod tests {
         }
         let has_content = chunk.choices.iter().any(|choice| !choice.text.is_empty());
         let has_choices = !chunk.choices.is_empty();
-        Ok(Told { model: chunk.model, usage: chunk.usage, error: chunk.error, has_choices, has_content })
+        let texts = OnlyText::default();
+        Ok(Told { model: chunk.model, usage: chunk.usage, error: chunk.error, has_choices, has_content, texts })
     }
 
     fn peek(include_usage: bool) -> Peek {

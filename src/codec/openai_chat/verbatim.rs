@@ -28,7 +28,10 @@ pub(super) fn read_chunk<'b>(text: &'b str, choices: &mut Choices) -> Result<Tol
         told.has_choices = true;
         if let Some(said) = choice.delta.as_ref().filter(|said| said.has_content()) {
             told.has_content = true;
-            said.texts().for_each(|text| choices.hear(index, text));
+            for piece in said.texts() {
+                choices.hear(index, piece);
+                told.texts.note(text, index, piece);
+            }
         }
     }
     Ok(told)
@@ -36,8 +39,14 @@ pub(super) fn read_chunk<'b>(text: &'b str, choices: &mut Choices) -> Result<Tol
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::codec::openai::body::peek;
+    use crate::codec::openai::stream::Stream;
+    use crate::codec::{Heard, VerbatimStream as _};
+    use crate::sse::Parser;
 
     #[test]
     fn packed_reasoning_and_the_model_are_taken_out_together() {
@@ -65,6 +74,55 @@ mod tests {
             let told = read_chunk(&chunk, &mut Choices::default()).unwrap();
             assert_eq!(told.has_content, content, "{delta}");
         }
+    }
+
+    #[test]
+    fn a_stream_is_forwarded_as_each_of_its_chunks_is_alone() {
+        let pieces =
+            ["Hello", " wörld", "", "\u{2028}", "a\nb", "\"q\"", "\\", "x", "y", "[DONE]", "}", "z\u{1f600}", "w"];
+        let deltas: [fn(&str) -> Value; 4] = [
+            |text| json!({"content": text}),
+            |text| json!({"reasoning_content": text, "content": null}),
+            |text| json!({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
+            |text| json!({"content": [{"type": "text", "text": text}]}),
+        ];
+        let asked = br#"{"model":"alias","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let peek = peek(&Bytes::from_static(asked), MESSAGES).unwrap();
+        let mut chunks = Vec::new();
+        for (delta, choice) in deltas.into_iter().zip([0, 1, 0, 2]) {
+            for (n, piece) in pieces.iter().cycle().take(40).enumerate() {
+                let chunk = json!({"id": "c", "model": "real", "system_fingerprint": if n % 17 == 16 { "new" } else { "f" },
+                    "choices": [{"index": choice, "delta": delta(piece), "finish_reason": null}],
+                    "usage": if n % 13 == 12 { json!({"prompt_tokens": n, "completion_tokens": 1}) } else { Value::Null }});
+                chunks.push(format!("data: {chunk}\n\n"));
+            }
+        }
+        let run = |stream: &mut Stream, chunk: &str| {
+            let (mut parser, mut out) = (Parser::new(1 << 20), BytesMut::new());
+            parser.feed(chunk.as_bytes());
+            let seen = stream.forward(&parser.next_frame().unwrap().unwrap(), &mut out).unwrap();
+            (out, seen.content)
+        };
+        let mut stream = Stream::new(&peek, read_chunk);
+        let (mut heard, mut out) = (Heard::default(), Vec::new());
+        for chunk in &chunks {
+            let mut alone = Stream::new(&peek, read_chunk);
+            let written = run(&mut alone, chunk);
+            assert_eq!(written.0, chunk.replace("\"real\"", "\"alias\""));
+            assert_eq!(run(&mut stream, chunk), written, "{chunk}");
+            out.extend_from_slice(&written.0);
+            let told: Value = serde_json::from_str(chunk.trim_start_matches("data: ")).unwrap();
+            let choice = &told["choices"][0];
+            for text in [
+                &choice["delta"]["content"],
+                &choice["delta"]["content"][0]["text"],
+                &choice["delta"]["reasoning_content"],
+                &choice["delta"]["tool_calls"][0]["function"]["arguments"],
+            ] {
+                heard.hear(choice["index"].as_u64().unwrap(), text.as_str().unwrap_or_default().as_bytes());
+            }
+        }
+        assert_eq!(stream.said(), heard);
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(super) fn read_chunk<'b>(text: &'b str, choices: &mut Choices) -> Result<Tol
         let index = choice.index.unwrap_or_default().0;
         choices.note(index, !choice.finish_reason.is_empty());
         choices.hear(index, &choice.text.0);
+        told.texts.note(text, index, &choice.text.0);
         told.has_choices = true;
         told.has_content |= !choice.text.is_empty();
     }
