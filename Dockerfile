@@ -25,6 +25,7 @@ WORKDIR /build
 # With static libraries of C; a target that is named keeps that from build scripts.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_TERM_COLOR=never
 # Dependencies first: this layer stays as long as the lock file does.
+COPY .cargo/ .cargo/
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && printf '//! Stands in for the code.\nfn main() {}\n' | tee build.rs > src/main.rs && echo '//! Empty.' > src/lib.rs \
     && cargo build --release --locked --bin llm-proxy --target "$(rustc -vV | sed -n 's/^host: //p')" \

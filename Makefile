@@ -5,7 +5,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(HOME)/.cache/llm-proxy/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo frontend build check test test-rust test-page bench-page test-cluster soak bench-logs test-sdk test-agents \
+.PHONY: help demo frontend build check test test-rust test-page bench-page test-cluster soak bench bench-baseline bench-logs test-sdk test-agents \
   test-helm test-image chart-readme chart image version licences sbom golden fuzz fuzz-short fuzz-each fuzz-tool
 
 help: ## List the targets
@@ -49,6 +49,12 @@ soak: ## Long runs, half an hour: left streams, failing providers, restarts, tim
 	SOAK_PERCENT=$(PERCENT) cargo test --release --locked --test soak -- --nocapture --test-threads=1 $(SCENARIO) \
 	  | tee $$told || ended=$$?; \
 	echo; grep -o 'soak: .*' $$told; rm -f $$told; exit $$ended
+
+bench: ## What parts of a request cost: time, bytes per second and allocations, beside benches/baseline.json
+	cargo bench --locked --bench hot_path
+
+bench-baseline: ## The same, kept as the new benches/baseline.json
+	BENCH_BASELINE=write cargo bench --locked --bench hot_path
 
 LOGS_ROWS ?= 10000000
 bench-logs: ## The log page's queries on 10 million rows (a tenth in SQLite), a quarter of an hour; takes 8 GB below TMPDIR

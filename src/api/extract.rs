@@ -43,12 +43,14 @@ fn caller_span(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::from_headers(parent, &lines("tracestate").join(","))
 }
 
-/// Our id of the request: the client's when it is fit for logs and headers, else a new one.
+/// Our id of the request: the client's when it is fit for logs and headers, else a new one. Those
+/// that come one after the other stand side by side in an index (RFC 9562, 5.7), which spares the
+/// request log a page to write for each.
 pub(super) fn request_id(given: Option<&HeaderValue>) -> String {
     let fits = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
     };
-    given.and_then(|id| id.to_str().ok()).filter(fits).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+    given.and_then(|id| id.to_str().ok()).filter(fits).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
 /// Whether the process takes this data-plane request.
