@@ -63,7 +63,7 @@ SETS = {
         "priorityClassName": "high", "nodeSelector": {"a": "b"}, "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
             {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}]}},
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}], "listenAddress": "::",
         "service": {"type": "LoadBalancer", "nodePort": 30080, "annotations": {"a": "b"}},
         "serviceAccount": {"name": "own", "annotations": {"a": "b"}}, "updateStrategy": {"maxSurge": "50%"}}),
     "nothing that need not be": merged(POSTGRESQL, {
@@ -139,6 +139,31 @@ REFUSED = {
     "an update without room": (merged(POSTGRESQL, {"updateStrategy": {"maxSurge": 0}}), "updateStrategy.maxSurge"),
     "nothing to scale by": (merged(POSTGRESQL, {"autoscaling": {"enabled": True, "targetCPU": 0, "targetMemory": 0}}),
                             "autoscaling.metrics: Array must have at least 1 items"),
+    "fewer pods at most than at least": (
+        merged(POSTGRESQL, {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 4}}),
+        "autoscaling.minReplicas: 5 is more than autoscaling.maxReplicas, 4"),
+    "percent of nothing": (
+        merged(POSTGRESQL, {"autoscaling": {"enabled": True}, "resources": {"requests": {"memory": None}}}),
+        "resources.requests.memory: autoscaling needs it"),
+    "a label that selects pods": ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels"),
+    "a label of two lines": ({"podLabels": {"a": "b\nc"}}, "podLabels.a: Does not match"),
+    "a label's name with spaces": ({"podLabels": {"a b": "c"}}, 'podLabels: Property name of "a b" does not match'),
+    "a URL with a space": (at_path("redis.url.value", "redis://h/0 "), "redis.url.value: Does not match"),
+    "certificates from two places": (
+        merged(POSTGRESQL, {"database": {"rootCert": {"value": "-----BEGIN CERTIFICATE-----\n", "existingConfigMap": "c"}}}),
+        "database.rootCert.existingConfigMap"),
+    "a name that no Service may have": ({"fullnameOverride": "a.b"}, "fullnameOverride: Does not match"),
+    "an address of another machine": ({"listenAddress": "10.0.0.1"}, "listenAddress must be one of the following"),
+    "a variable that a value decides": ({"extraEnv": [{"name": "PORT", "value": "1"}]}, "extraEnv.0.name"),
+    "a variable with a number": ({"extraEnv": [{"name": "A", "value": 1}]}, "extraEnv.0.value: Invalid type. Expected: string"),
+    "a volume of a name that is taken": ({"extraVolumes": [{"name": "tmp", "emptyDir": {}}]}, "extraVolumes.0.name"),
+    "a container of a name that is taken": ({"extraContainers": [{"name": "llm-proxy", "image": "i"}]}, "extraContainers.0.name"),
+    "a field of a container misspelt": ({"extraContainers": [{"name": "c", "image": "i", "arg": []}]}, "property arg is not allowed"),
+    "a security context misspelt": ({"podSecurityContext": {"runAsUSer": 1}}, "property runAsUSer is not allowed"),
+    "root": ({"podSecurityContext": {"runAsUser": 0}}, "podSecurityContext.runAsUser: Must be greater than or equal to 1"),
+    "a toleration misspelt": ({"tolerations": [{"keys": "a"}]}, "property keys is not allowed"),
+    "an affinity misspelt": ({"affinity": {"podAntiaffinity": {}}}, "property podAntiaffinity is not allowed"),
+    "who may connect misspelt": ({"networkPolicy": {"ingressFrom": [{"podSelektor": {}}]}}, "property podSelektor is not allowed"),
     "a margin too small for what is flushed": ({"shutdown": {"marginSeconds": 1}}, "shutdown.marginSeconds"),
 }
 
@@ -185,7 +210,7 @@ def test_what_refers_to_each_other_is_there(name):
         reference = dig(variable, "valueFrom.secretKeyRef")
         if reference and reference["name"].startswith("llm-proxy"):
             secret = made["Secret", reference["name"]]
-            assert reference["key"] in (secret.get("stringData") or secret.get("data")), variable["name"]
+            assert reference["key"] in secret["data"], variable["name"]
     if spec["serviceAccountName"] not in ("default", "mine"):
         assert ("ServiceAccount", spec["serviceAccountName"]) in made
 

@@ -1,5 +1,7 @@
 """Every value changes what it says it does."""
 
+from base64 import b64encode
+
 import pytest
 import yaml
 
@@ -19,7 +21,13 @@ ON = {
 ROUTE = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]}}
 SCALED = merged(POSTGRESQL, {"autoscaling": {"enabled": True}})
 LANGFUSE = {"langfuse": {"enabled": True, "publicKey": {"value": "pk"}, "secretKey": {"value": "sk"}}}
+RACK = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
 GONE = object()
+
+
+def b64(text):
+    return b64encode(text.encode()).decode()
+
 
 # Value, what it is set to, what else is set, where it shows (kind, end of the name, place), and as what.
 CASES = [
@@ -34,8 +42,8 @@ CASES = [
     ("imagePullSecrets", [{"name": "r"}], {}, "Deployment", "", POD + "imagePullSecrets", [{"name": "r"}]),
     ("replicaCount", 5, POSTGRESQL, "Deployment", "", "spec.replicas", 5),
     ("database.type", "postgresql", at_path("database.url.value", "postgres://a@b/c"), "Deployment", "", "spec.replicas", 3),
-    ("database.url.value", "postgres://a@b/c", at_path("database.type", "postgresql"), "Secret", "", "stringData.db-url",
-     "postgres://a@b/c"),
+    ("database.url.value", "postgres://a@b/c", at_path("database.type", "postgresql"), "Secret", "", "data.db-url",
+     b64("postgres://a@b/c")),
     ("database.url.existingSecret", "mine", at_path("database.type", "postgresql"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef", {"name": "mine", "key": "db-url"}),
     ("database.url.existingSecretKey", "k", {"database": {"type": "postgresql", "url": {"existingSecret": "mine"}}},
@@ -50,41 +58,41 @@ CASES = [
     ("persistence.existingClaim", "disk", {}, "Deployment", "", POD + "volumes[0].persistentVolumeClaim.claimName", "disk"),
     ("persistence.keep", False, {}, "PersistentVolumeClaim", "", "metadata.annotations", None),
     ("persistence.annotations", {"a": "b"}, {}, "PersistentVolumeClaim", "", "metadata.annotations.a", "b"),
-    ("redis.url.value", "redis://r/0", {}, "Secret", "", "stringData.redis-url", "redis://r/0"),
+    ("redis.url.value", "redis://r/0", {}, "Secret", "", "data.redis-url", b64("redis://r/0")),
     ("redis.url.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2]",
      {"name": "REDIS_URL", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "redis-url"}}}),
     ("redis.url.existingSecretKey", "k", at_path("redis.url.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("generateKeys", False, at_path("adminKey.value", "a"), "Secret", "-generated", "", GONE),
-    ("adminKey.value", "open", {}, "Secret", "", "stringData.admin-key", "open"),
+    ("adminKey.value", "open", {}, "Secret", "", "data.admin-key", b64("open")),
     ("adminKey.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[0].valueFrom.secretKeyRef",
      {"name": "mine", "key": "admin-key"}),
     ("adminKey.existingSecretKey", "k", at_path("adminKey.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[0].valueFrom.secretKeyRef.key", "k"),
-    ("encryptionKey.value", KEY, {}, "Secret", "", "stringData.encryption-key", KEY),
+    ("encryptionKey.value", KEY, {}, "Secret", "", "data.encryption-key", b64(KEY)),
     ("encryptionKey.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[1].valueFrom.secretKeyRef",
      {"name": "mine", "key": "encryption-key"}),
     ("encryptionKey.existingSecretKey", "k", at_path("encryptionKey.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[1].valueFrom.secretKeyRef.key", "k"),
-    ("encryptionKeyOld.value", f"{KEY},{KEY}", {}, "Secret", "", "stringData.encryption-key-old", f"{KEY},{KEY}"),
+    ("encryptionKeyOld.value", f"{KEY},{KEY}", {}, "Secret", "", "data.encryption-key-old", b64(f"{KEY},{KEY}")),
     ("encryptionKeyOld.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2].name", "ENCRYPTION_KEY_OLD"),
     ("encryptionKeyOld.existingSecretKey", "k", at_path("encryptionKeyOld.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("langfuse.enabled", True, merged(LANGFUSE), "ConfigMap", "", "data.LANGFUSE_ENABLED", "true"),
-    ("langfuse.publicKey.value", "pk-1", LANGFUSE, "Secret", "", "stringData.langfuse-public-key", "pk-1"),
+    ("langfuse.publicKey.value", "pk-1", LANGFUSE, "Secret", "", "data.langfuse-public-key", b64("pk-1")),
     ("langfuse.publicKey.existingSecret", "mine", merged(LANGFUSE, at_path("langfuse.publicKey.value", "")), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef", {"name": "mine", "key": "langfuse-public-key"}),
     ("langfuse.publicKey.existingSecretKey", "k",
      merged(LANGFUSE, {"langfuse": {"publicKey": {"value": "", "existingSecret": "mine"}}}), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
-    ("langfuse.secretKey.value", "sk-1", LANGFUSE, "Secret", "", "stringData.langfuse-secret-key", "sk-1"),
+    ("langfuse.secretKey.value", "sk-1", LANGFUSE, "Secret", "", "data.langfuse-secret-key", b64("sk-1")),
     ("langfuse.secretKey.existingSecret", "mine", merged(LANGFUSE, at_path("langfuse.secretKey.value", "")), "Deployment", "",
      MAIN + "env[3].valueFrom.secretKeyRef", {"name": "mine", "key": "langfuse-secret-key"}),
     ("langfuse.secretKey.existingSecretKey", "k",
      merged(LANGFUSE, {"langfuse": {"secretKey": {"value": "", "existingSecret": "mine"}}}), "Deployment", "",
      MAIN + "env[3].valueFrom.secretKeyRef.key", "k"),
     ("otel.endpoint", "http://c:4318", {}, "ConfigMap", "", "data.OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-    ("otel.headers.value", "a=b", {}, "Secret", "", "stringData.otel-headers", "a=b"),
+    ("otel.headers.value", "a=b", {}, "Secret", "", "data.otel-headers", b64("a=b")),
     ("otel.headers.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2].name", "OTEL_EXPORTER_OTLP_HEADERS"),
     ("otel.headers.existingSecretKey", "k", at_path("otel.headers.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
@@ -111,6 +119,7 @@ CASES = [
     ("resources", {"limits": {"memory": "2Gi"}}, {}, "Deployment", "", MAIN + "resources.limits.memory", "2Gi"),
     *[(f"probes.{probe}.{name}", 7, {}, "Deployment", "", f"{MAIN}{probe}Probe.{name}", 7)
       for probe in ["startup", "liveness", "readiness"] for name in ["periodSeconds", "failureThreshold", "timeoutSeconds"]],
+    ("listenAddress", "::", {}, "ConfigMap", "", "data.HOST", "::"),
     ("containerPort", 8080, {}, "Deployment", "", MAIN + "ports[0].containerPort", 8080),
     ("podLabels", {"a": "b"}, {}, "Deployment", "", "spec.template.metadata.labels.a", "b"),
     ("podAnnotations", {"a": "b"}, {}, "Deployment", "", "spec.template.metadata.annotations.a", "b"),
@@ -123,15 +132,14 @@ CASES = [
     ("topologySpread.enabled", False, {}, "Deployment", "", POD + "topologySpreadConstraints", None),
     ("topologySpread.whenUnsatisfiable", "DoNotSchedule", {}, "Deployment", "",
      POD + "topologySpreadConstraints[0].whenUnsatisfiable", "DoNotSchedule"),
-    ("topologySpreadConstraints", [{"topologyKey": "rack"}], {}, "Deployment", "", POD + "topologySpreadConstraints",
-     [{"topologyKey": "rack"}]),
+    ("topologySpreadConstraints", [RACK], {}, "Deployment", "", POD + "topologySpreadConstraints", [RACK]),
     ("autoscaling.enabled", True, POSTGRESQL, "HorizontalPodAutoscaler", "", "spec.scaleTargetRef.name", "llm-proxy"),
     ("autoscaling.minReplicas", 4, SCALED, "HorizontalPodAutoscaler", "", "spec.minReplicas", 4),
     ("autoscaling.maxReplicas", 40, SCALED, "HorizontalPodAutoscaler", "", "spec.maxReplicas", 40),
     ("autoscaling.targetCPU", 50, SCALED, "HorizontalPodAutoscaler", "",
-     "spec.metrics[0].resource.target.averageUtilization", 50),
+     "spec.metrics[0].containerResource.target.averageUtilization", 50),
     ("autoscaling.targetMemory", 50, SCALED, "HorizontalPodAutoscaler", "",
-     "spec.metrics[1].resource.target.averageUtilization", 50),
+     "spec.metrics[1].containerResource.target.averageUtilization", 50),
     ("autoscaling.metrics", [{"type": "Pods"}], SCALED, "HorizontalPodAutoscaler", "", "spec.metrics[2].type", "Pods"),
     ("autoscaling.behavior", {"scaleUp": {"stabilizationWindowSeconds": 1}}, SCALED, "HorizontalPodAutoscaler", "",
      "spec.behavior.scaleUp.stabilizationWindowSeconds", 1),
@@ -161,7 +169,7 @@ CASES = [
     ("networkPolicy.enabled", False, {}, "NetworkPolicy", "", "", GONE),
     ("networkPolicy.ingressFrom", [{"podSelector": {}}], {}, "NetworkPolicy", "", "spec.ingress[0].from[0]", {"podSelector": {}}),
     ("networkPolicy.egress", [{"ports": [{"port": 443}]}], {}, "NetworkPolicy", "", "spec.egress[1]", {"ports": [{"port": 443}]}),
-    ("metrics.job", "team", ON["metrics.serviceMonitor"], "ServiceMonitor", "", "spec.endpoints[0].relabelings[0].replacement",
+    ("metrics.job", "team", ON["metrics.serviceMonitor"], "ServiceMonitor", "", "spec.endpoints[0].relabelings[1].replacement",
      "team"),
     ("metrics.serviceMonitor.enabled", True, {}, "ServiceMonitor", "", "spec.endpoints[0].port", "http"),
     ("metrics.serviceMonitor.labels", {"a": "b"}, ON["metrics.serviceMonitor"], "ServiceMonitor", "", "metadata.labels.a", "b"),
