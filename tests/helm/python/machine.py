@@ -164,6 +164,8 @@ except urllib.error.HTTPError as error:
             flags.setdefault(flag, []).append(None if flag in ("--detach", "--read-only") else rest.pop(0))
         assert rest == ["llm-proxy"], rest
         assert "--read-only" in flags and flags["--cap-drop"] == ["ALL"]
+        # Longer than streams are let run by default (SHUTDOWN_DELAY_SECS, SHUTDOWN_DRAIN_SECS), and what is flushed then.
+        assert int(flags["--stop-timeout"][0]) >= 3 + 30 + 10
         assert flags["--publish"] == ["127.0.0.1:18000:18000"]
         given = {name: env[name] for name in flags["--env"]}
         self.run_image(given, [volume.split(":")[1] for volume in flags["--volume"]] + flags["--tmpfs"])
