@@ -144,6 +144,7 @@ REFUSED = {
     "percent of nothing": (
         merged(POSTGRESQL, {"autoscaling": {"enabled": True}, "resources": {"requests": {"memory": None}}}),
         "resources.requests.memory: autoscaling needs it"),
+    "one name for all replicas": ({"settings": {"REPLICA_ID": "a"}}, "settings: Additional property REPLICA_ID is not allowed"),
     "a label that selects pods": ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels"),
     "a label of two lines": ({"podLabels": {"a": "b\nc"}}, "podLabels.a: Does not match"),
     "a label's name with spaces": ({"podLabels": {"a b": "c"}}, 'podLabels: Property name of "a b" does not match'),
@@ -231,6 +232,24 @@ def test_an_update_takes_no_pod_away_first():
     assert dig(find(render(), "Deployment"), "spec.strategy") == {"type": "Recreate"}
 
 
+def test_nodes_can_be_drained():
+    """A budget never keeps the last pod where it is."""
+    for values in SETS.values():
+        for one in render(values):
+            if one["kind"] == "PodDisruptionBudget":
+                assert one["spec"]["maxUnavailable"] == 1 and one["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    for single in ({}, merged(POSTGRESQL, {"replicaCount": 1})):
+        assert "PodDisruptionBudget" not in {one["kind"] for one in render(single)}
+
+
+def test_what_is_let_out_by_default_has_neither_metrics_nor_admin_page():
+    route = {"enabled": True, "parentRefs": [{"name": "g"}]}
+    manifests = render({"ingress": {"enabled": True}, "httpRoute": route})
+    out = [path["path"] for path in dig(find(manifests, "Ingress"), "spec.rules[0].http.paths")]
+    assert out == ["/v1", "/v2"]
+    assert [match["path"]["value"] for match in dig(find(manifests, "HTTPRoute"), "spec.rules[0].matches")] == out
+
+
 def test_pods_restart_when_their_configuration_or_a_secret_changes_and_else_not():
     def template(values):
         return dig(find(render(values), "Deployment"), "spec.template")
@@ -263,6 +282,8 @@ def test_the_settings_of_the_schema_are_those_of_the_readme():
         "REDIS_URL", "HOST", "PORT", "LANGFUSE_ENABLED", "LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY",
         "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
         "SHUTDOWN_DELAY_SECS", "SHUTDOWN_DRAIN_SECS",
+        # Each pod has its own, from its name.
+        "REPLICA_ID",
     }
     known = set(schema()["properties"]["settings"]["properties"])
     source = "".join(path.read_text().split("#[cfg(test)]")[0] for path in (ROOT / "src/settings").glob("*.rs"))

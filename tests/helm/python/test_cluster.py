@@ -82,6 +82,9 @@ def test_an_upgrade_whose_migration_fails_leaves_the_release_alone(cluster, modu
         with pytest.raises(AssertionError, match="pre-upgrade hooks failed"):
             helm(cluster, "upgrade", "llm-proxy", str(CHART), *values, "--set", "database.url.value=postgres://nobody@127.0.0.1:1/none")
         assert cluster.pods["llm-proxy"] is running and get("/health/ready")[0] == 200
+        helm(cluster, "uninstall", "llm-proxy")
+        left = {name[2] for name in cluster.objects if name[0] in ("secrets", "configmaps")}
+        assert left == {"llm-proxy-generated"}, "the URL of the database is left behind"
     finally:
         for _, pod in cluster.pods.values():
             pod.container.end(5)

@@ -168,7 +168,7 @@ def test_every_setting_of_the_schema_is_taken_by_the_binary(run):
         elif rule["type"] in ("integer", "number"):
             values[name] = max(rule.get("minimum", 1), 1)
         else:
-            values[name] = "http://127.0.0.1:1" if "pattern" in rule else "" if name == "REPLICA_ID" else "a=b"
+            values[name] = "http://127.0.0.1:1" if "pattern" in rule else "a=b"
     values |= {"CORS_ORIGINS": "https://a.example.com", "OTEL_SDK_DISABLED": True, "NO_COLOR": "1", "RUST_LOG": "info", "MAX_BODY_BYTES": 33554432}
     pod = run({"settings": values})
     assert pod.delete()[0] == 0
