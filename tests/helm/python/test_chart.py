@@ -6,11 +6,12 @@ import re
 import subprocess
 from base64 import b64decode
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
-from chart import CHART, NEWEST, OLDEST, POSTGRESQL, ROOT, Refused, at_path, dig, find, helm, merged, render, schema
+from chart import CHART, NEWEST, OLDEST, POSTGRESQL, ROOT, Refused, at_path, defaults, dig, find, helm, merged, render, schema
 
 OWN = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 KEY = "0f" * 32
@@ -175,6 +176,43 @@ def test_wrong_values_are_refused_and_named(name):
         render(values)
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value), "a secret is told"
+
+
+def without_nothing(values):
+    """As helm takes null: the default is gone."""
+    return {key: without_nothing(value) if isinstance(value, dict) else value for key, value in values.items() if value is not None}
+
+
+def test_another_validator_says_the_same():
+    """Each release line of Helm has its own."""
+    jsonschema.Draft7Validator.check_schema(schema())
+    validator = jsonschema.Draft7Validator(schema())
+    for name, values in SETS.items():
+        assert validator.is_valid(without_nothing(merged(defaults(), values))), name
+    by_template = {"fewer pods at most than at least", "percent of nothing"}
+    for name, (values, _) in REFUSED.items():
+        assert validator.is_valid(without_nothing(merged(defaults(), values))) == (name in by_template), name
+
+
+def objects(part, path=""):
+    """Every part of the schema that describes an object."""
+    if isinstance(part, dict):
+        if part.get("type") == "object":
+            yield path, part
+        for name, member in part.items():
+            if name not in ("if", "then", "else", "not", "enum"):
+                yield from objects(member, f"{path}.{name}")
+    elif isinstance(part, list):
+        for number, member in enumerate(part):
+            yield from objects(member, f"{path}.{number}")
+
+
+def test_no_object_of_our_own_takes_a_key_that_is_not_known():
+    loose = {path for path, part in objects(schema()) if "additionalProperties" not in part}
+    # What Kubernetes defines and the cluster checks, a level below fields that are listed here; and what Helm gives to every chart.
+    below = (".properties.global", ".definitions.container.", ".definitions.volume.", ".properties.extraEnv.items.properties.valueFrom.",
+             ".properties.affinity.properties.", ".properties.autoscaling.properties.metrics.", ".properties.httpRoute.properties.")
+    assert not [path for path in loose if not path.startswith(below)]
 
 
 def test_an_older_kubernetes_is_refused():
