@@ -96,8 +96,6 @@ except urllib.error.HTTPError as error:
         elif argv[:2] == ["port-forward", "service/llm-proxy"]:
             service = self.cluster.objects["services", "default", "llm-proxy"]
             assert argv[2] == f"18000:{service['spec']['ports'][0]['port']}"
-        elif argv[:2] == ["get", "secret"] and argv[3:] == ["-o", "yaml"]:
-            return yaml.safe_dump(self.cluster.objects["secrets", "default", argv[2]])
         elif argv[:2] == ["get", "secret"] and argv[3] == "-o":
             key = re.fullmatch(r"jsonpath=\{\.data\.([-\w]+)\}", argv[4])[1]
             return self.cluster.objects["secrets", "default", argv[2]]["data"][key]
