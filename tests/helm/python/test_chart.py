@@ -270,6 +270,14 @@ def test_an_update_takes_no_pod_away_first():
     assert dig(find(render(), "Deployment"), "spec.strategy") == {"type": "Recreate"}
 
 
+def test_the_memory_of_a_pod_is_enough_for_the_requests_that_it_admits():
+    """By the figures of docs/operations.md, with requests of 100 kB."""
+    assert "27 MB + streams x\n  (0.08 MB + 3 x request)" in (ROOT / "docs/operations.md").read_text()
+    streams = int(find(render(), "ConfigMap", "")["data"]["MAX_CONCURRENT_REQUESTS"])
+    assert defaults()["resources"]["limits"]["memory"] == "1Gi"
+    assert 27e6 + streams * (0.08e6 + 3 * 100e3) < 2**30
+
+
 def test_nodes_can_be_drained():
     """A budget never keeps the last pod where it is."""
     for values in SETS.values():

@@ -97,6 +97,7 @@ CASES = [
     ("otel.headers.existingSecretKey", "k", at_path("otel.headers.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("settings", {"MAX_BODY_BYTES": 33554432}, {}, "ConfigMap", "", "data.MAX_BODY_BYTES", "33554432"),
+    ("settings.MAX_CONCURRENT_REQUESTS", 7, {}, "ConfigMap", "", "data.MAX_CONCURRENT_REQUESTS", "7"),
     ("settings.LOG_FORMAT", "text", {}, "ConfigMap", "", "data.LOG_FORMAT", "text"),
     ("extraEnv", [{"name": "A", "value": "1"}], {}, "Deployment", "", MAIN + "env[2]", {"name": "A", "value": "1"}),
     ("extraEnvFrom", [{"secretRef": {"name": "s"}}], {}, "Deployment", "", MAIN + "envFrom[1].secretRef.name", "s"),
