@@ -42,7 +42,7 @@ app.kubernetes.io/component: server
 {{- $_ := set $fixed "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_") }}
 {{- $_ := set $fixed "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- with .component }}{{ $_ := set $fixed "app.kubernetes.io/component" . }}{{ end }}
-{{- toYaml (merge $fixed (.more | default dict) .root.Values.commonLabels) }}
+{{- toYaml (merge $fixed (.more | default dict) (.root.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{- define "llm-proxy.image" -}}

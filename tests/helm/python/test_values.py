@@ -2,11 +2,14 @@
 
 from base64 import b64encode
 
+import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
-from chart import CHART, POSTGRESQL, Refused, at_path, defaults, dig, find, merged, render, schema
+from chart import CHART, NEWEST, POSTGRESQL, Refused, at_path, defaults, dig, find, merged, render, schema
 from chart_readme import readme, rows
+from test_chart import OWN, SETS
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
 POD = "spec.template.spec."
@@ -22,6 +25,8 @@ ROUTE = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]}}
 SCALED = merged(POSTGRESQL, {"autoscaling": {"enabled": True}})
 LANGFUSE = {"langfuse": {"enabled": True, "publicKey": {"value": "pk"}, "secretKey": {"value": "sk"}}}
 RACK = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+EVERYTHING = merged(SETS["more of everything"], SETS["watched by Prometheus and Grafana"], SETS["Ingress with TLS"], SETS["Gateway API"],
+                    {"autoscaling": {"enabled": True}, "migration": {"mode": "job"}})
 GONE = object()
 
 
@@ -249,3 +254,47 @@ def test_every_value_is_described_and_in_the_schema():
 
 def test_the_readme_of_the_chart_is_made_of_its_values():
     assert (CHART / "README.md").read_text() == readme(), "make chart-readme"
+
+
+# Lists and maps that may as well not be there.
+MAY_BE_NOTHING = {
+    "commonLabels", "imagePullSecrets", "extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts", "extraContainers", "initContainers",
+    "podLabels", "podAnnotations", "podSecurityContext", "securityContext", "nodeSelector", "tolerations", "affinity",
+    "topologySpreadConstraints", "resources", "settings", "annotations", "labels", "ingressFrom", "egress", "filters", "hostnames", "timeouts",
+    "tls", "behavior", "metricRelabelings",
+}
+
+
+def paths(values, above=()):
+    """Every value, and every group of them."""
+    for name, value in values.items():
+        yield ".".join((*above, name))
+        if isinstance(value, dict) and name not in MAY_BE_NOTHING:
+            yield from paths(value, (*above, name))
+
+
+def may_be_nothing(path):
+    return path.split(".")[-1] in MAY_BE_NOTHING or path == "autoscaling.metrics"
+
+
+def test_a_value_that_is_null_is_refused_by_name():
+    """So are values that a release of before does not know, with `--reuse-values`."""
+    validator = jsonschema.Draft7Validator(schema())
+    for path in paths(defaults()):
+        if not may_be_nothing(path):
+            told = [error.message for error in validator.iter_errors(without(defaults(), path))]
+            assert f"{path.split('.')[-1]!r} is a required property" in told, path
+    with pytest.raises(Refused, match="database.url: existingSecret is required"):
+        render(at_path("database.url.existingSecret", None))
+    with pytest.raises(Refused, match="listenAddress is required"):
+        render(at_path("listenAddress", None))
+
+
+@pytest.mark.parametrize("path", [path for path in paths(defaults()) if may_be_nothing(path)])
+def test_a_list_or_map_that_is_null_is_as_if_it_was_empty(path):
+    # What the autoscaler computes with is asked for by name.
+    more = {"autoscaling": {"enabled": False}} if path == "resources" else {}
+    others = {} if path.startswith("persistence") else EVERYTHING
+    for manifest in render(merged(others, at_path(path, None), more)):
+        if manifest["kind"] not in OWN:
+            kubernetes_validate.validate(manifest, NEWEST, strict=True)
