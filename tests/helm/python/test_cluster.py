@@ -124,7 +124,15 @@ def test_autoscaling_that_begins_takes_no_pod_away(still):
     deployment(still)["spec"]["replicas"] = 9
     helm(still, "upgrade", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "autoscaling.enabled=true")
     assert deployment(still)["spec"]["replicas"] == 9
-    assert "replicas" not in find(render(SETS["autoscaled"]), "Deployment")["spec"], "where nobody asks the cluster the autoscaler decides"
+
+
+def test_a_release_that_began_with_autoscaling_never_says_how_many_pods(still):
+    """Else a rollback to before it did would leave one."""
+    for _ in range(3):
+        helm(still, "upgrade", "--install", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "autoscaling.enabled=true")
+        assert "replicas" not in still.released("Deployment", "llm-proxy")["spec"]
+        deployment(still)["spec"]["replicas"] = 9
+    assert "replicas" not in find(render(SETS["autoscaled"]), "Deployment")["spec"], "where nobody asks the cluster"
 
 
 def test_pods_restart_when_a_secret_of_ones_own_has_changed(still):
