@@ -102,15 +102,17 @@ version: ## Write VERSION=x.y.z into Cargo.toml and everything that repeats it
 	@cd frontend && npm version $(VERSION) --no-git-tag-version --allow-same-version >/dev/null
 	@cargo update --workspace --offline --quiet
 
-licences: ## Licences and sources of every dependency (cargo-deny; asks no network)
+licences: ## Licences and sources of every dependency, the admin page's too (cargo-deny; asks no network)
+	@node frontend/scripts/packages.mjs
 	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny@0.20.2
 	cargo deny --offline check licenses bans sources
 
-sbom: ## Bill of materials of the binary, CycloneDX, into $(DIST)
+sbom: ## Bills of materials of the binary and of the admin page in it, CycloneDX, into $(DIST)
 	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-cyclonedx@0.5.9
 	@mkdir -p $(DIST)
 	cargo cyclonedx --format json --spec-version 1.5 --describe binaries --quiet
 	@mv llm-proxy_bin.cdx.json $(DIST)/llm-proxy-$(VERSION_NOW).cdx.json
+	@node frontend/scripts/packages.mjs --sbom > $(DIST)/llm-proxy-admin-$(VERSION_NOW).cdx.json
 
 golden: ## Write the golden translations anew, for review
 	UPDATE_GOLDEN=1 cargo test --locked --test golden

@@ -1,22 +1,32 @@
 {{/* Names and labels. */}}
 {{- define "llm-proxy.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- regexReplaceAll "[-._]+$" (default .Chart.Name .Values.nameOverride | trunc 63) "" }}
 {{- end }}
 
-{{/* 40 characters, so that every suffix fits into 63. */}}
+{{/* At most 40 characters, so that every suffix fits into 63. A Service's name has no dots and begins with a letter. What has
+to be changed for that ends with a hash, so that two releases do not get one name. */}}
 {{- define "llm-proxy.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else if contains (include "llm-proxy.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "llm-proxy.name" .) | trunc 40 | trimSuffix "-" }}
+{{- $wanted := .Values.fullnameOverride }}
+{{- if not $wanted }}
+{{- $name := include "llm-proxy.name" . }}
+{{- $wanted = ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
 {{- end }}
+{{- $fit := regexReplaceAll "^([0-9])" ($wanted | replace "." "-") "llm-$1" }}
+{{- if or (ne $fit $wanted) (gt (len $fit) 40) }}
+{{- $fit = printf "%s-%s" (regexReplaceAll "-+$" ($fit | trunc 31) "") (sha256sum $wanted | trunc 8) }}
+{{- end }}
+{{- $fit }}
+{{- end }}
+
+{{- define "llm-proxy.metadata" -}}
+name: {{ printf "%s%s" (include "llm-proxy.fullname" .root) (.end | default "") | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
+labels: {{- include "llm-proxy.labels" . | nindent 2 }}
 {{- end }}
 
 {{- define "llm-proxy.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "llm-proxy.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "llm-proxy.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* What the pods of the Deployment have and those of Jobs and tests have not. */}}
@@ -25,18 +35,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
 {{- end }}
 
-{{- define "llm-proxy.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end }}
-
+{{/* The labels of an object: (dict "root" $ "more" its own "component" that of a pod). Those that are selected by win. */}}
 {{- define "llm-proxy.labels" -}}
-{{ include "llm-proxy.selectorLabels" . }}
-{{ include "llm-proxy.commonLabels" . }}
+{{- $fixed := include "llm-proxy.selectorLabels" .root | fromYaml }}
+{{- $_ := set $fixed "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
+{{- $_ := set $fixed "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_") }}
+{{- $_ := set $fixed "app.kubernetes.io/managed-by" .root.Release.Service }}
+{{- with .component }}{{ $_ := set $fixed "app.kubernetes.io/component" . }}{{ end }}
+{{- toYaml (merge $fixed (.more | default dict) (.root.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{- define "llm-proxy.image" -}}
@@ -89,6 +95,17 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - {env: OTEL_EXPORTER_OTLP_HEADERS, key: otel-headers, from: {{ toJson .Values.otel.headers }}}
 {{- end }}
 
+{{/* What pods restart for: every secret as it is given; one of another Secret as it is now, where the cluster can be asked. */}}
+{{- define "llm-proxy.secretsNow" -}}
+{{ include "llm-proxy.secrets" . }}
+{{- range include "llm-proxy.secrets" . | fromYamlArray }}
+{{- if .from.existingSecret }}
+{{- $data := (lookup "v1" "Secret" $.Release.Namespace .from.existingSecret).data | default dict }}
+{{ get $data .from.existingSecretKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* One of those as a variable of a container, nothing where it is not set: (dict "root" $ "secret" .) */}}
 {{- define "llm-proxy.secretEnv" -}}
 {{- $from := .secret.from }}
@@ -98,8 +115,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   valueFrom:
     secretKeyRef:
       {{- if $from.existingSecret }}
-      name: {{ $from.existingSecret }}
-      key: {{ $from.existingSecretKey }}
+      name: {{ $from.existingSecret | quote }}
+      key: {{ $from.existingSecretKey | quote }}
       {{- else }}
       name: {{ if $from.value }}{{ $name }}{{ else }}{{ $name }}-generated{{ end }}
       key: {{ .secret.key }}
@@ -115,6 +132,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* The variables that are no secrets. */}}
 {{- define "llm-proxy.config" -}}
+HOST: {{ .Values.listenAddress | quote }}
 PORT: {{ include "llm-proxy.text" .Values.containerPort | quote }}
 SHUTDOWN_DELAY_SECS: {{ include "llm-proxy.text" .Values.shutdown.delaySeconds | quote }}
 SHUTDOWN_DRAIN_SECS: {{ include "llm-proxy.text" .Values.shutdown.drainSeconds | quote }}
@@ -145,9 +163,9 @@ OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
 {{- define "llm-proxy.rootCertVolume" -}}
 - name: database-ca
   configMap:
-    name: {{ .name }}
+    name: {{ .name | quote }}
     items:
-      - key: {{ if .cert.existingConfigMap }}{{ .cert.existingConfigMapKey }}{{ else }}ca.crt{{ end }}
+      - key: {{ ternary .cert.existingConfigMapKey "ca.crt" (ne .cert.existingConfigMap "") | quote }}
         path: ca.crt
 {{- end }}
 

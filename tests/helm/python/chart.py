@@ -52,7 +52,8 @@ def at_path(path, value):
 def render(values=None, release="llm-proxy", version=NEWEST, namespace="team", chart=CHART, flags=()):
     """The manifests of a release."""
     arguments = ["template", release, str(chart), "--namespace", namespace, "--kube-version", f"{version}.0", "-f", "-"]
-    text = helm(*arguments, *flags, stdin=yaml.safe_dump(values or {}))
+    # JSON, for PyYAML and Go differ about texts such as 1e6.
+    text = helm(*arguments, *flags, stdin=json.dumps(values or {}, ensure_ascii=False))
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 

@@ -16,7 +16,7 @@ CHART = pathlib.Path(__file__).resolve().parents[3] / "helm"
 
 HEAD = """# llm-proxy
 
-The chart of [llm-proxy](../README.md): one address for every LLM provider. Kubernetes 1.30 or later, Helm 3.
+The chart of [llm-proxy](../README.md): one address for every LLM provider. Kubernetes 1.30 or later, Helm 3.14 or later.
 
 ```sh
 helm install llm-proxy ./helm
@@ -40,7 +40,7 @@ ingress:
     nginx.ingress.kubernetes.io/proxy-buffering: "off"
     nginx.ingress.kubernetes.io/proxy-read-timeout: "300"
     nginx.ingress.kubernetes.io/proxy-body-size: 32m
-  hosts: [{host: llm.example.com, paths: [{path: /, pathType: Prefix}]}]
+  hosts: [{host: llm.example.com, paths: [{path: /v1, pathType: Prefix}]}]
   tls: [{secretName: llm-example-com, hosts: [llm.example.com]}]
 metrics:
   serviceMonitor: {enabled: true}
@@ -50,7 +50,7 @@ metrics:
 
 Each secret is given as `value`, then kept in a Secret of the release, or as `existingSecret` and the key in it. With Argo CD
 and `helm template`, which cannot ask the cluster, set `generateKeys: false` and give `adminKey` and `encryptionKey`: generated
-ones would change each time.
+ones would be new each time, which the cluster refuses. Upgrade with `--reset-then-reuse-values`, not with `--reuse-values`.
 
 What wrong values do is told by [values.schema.json](values.schema.json) before anything is installed. How large pods should
 be, backup, upgrade and the meaning of alerts: [docs/operations.md](../docs/operations.md).

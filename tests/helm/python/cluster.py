@@ -19,7 +19,7 @@ import urllib.parse
 import yaml
 
 from chart import dig
-from sandbox import Pod
+from sandbox import Pod, get
 
 KINDS = {
     "v1": ["Secret", "ConfigMap", "Service", "ServiceAccount", "PersistentVolumeClaim", "Pod"],
@@ -75,6 +75,10 @@ def secret_of(text):
             "metadata": {"name": dict(fields(meta))[1].decode(), "labels": labels}}
 
 
+class Immutable(Exception):
+    """A Secret says that nobody may change it."""
+
+
 class Relay(threading.Thread):
     """Carries bytes from a port of a Service to the pod's."""
 
@@ -125,6 +129,9 @@ class Cluster:
     def put(self, key, one):
         """Stores an object, and does what it asks for."""
         with self.lock:
+            old = self.objects.get(key, {})
+            if old.get("immutable") and old["data"] != one["data"]:
+                raise Immutable(key[2])
             self.version += 1
             one["metadata"].update(uid=f"uid-{self.version}", resourceVersion=str(self.version),
                                    creationTimestamp=time.strftime("%Y-%m-%dT%H:%M:%SZ"))
@@ -163,6 +170,19 @@ class Cluster:
             if running:
                 running[1].delete()
             self.pods[name] = (template, self.start(one))
+
+    def is_rolled_out(self):
+        """Whether the pod of the one Deployment is that of its newest template, and is ready."""
+        [one] = [one for one in self.objects.values() if one["kind"] == "Deployment"]
+        template, _ = self.pods.get(one["metadata"]["name"], (None, None))
+        return template == json.dumps(one["spec"]["template"], sort_keys=True) and get("/health/ready")[0] == 200
+
+    def scale(self, name, replicas):
+        """One pod or none."""
+        if replicas:
+            self.replace(self.objects["deployments", "default", name])
+        else:
+            self.pods.pop(name)[1].delete()
 
     def run_once(self, key, one):
         """A Job or a pod of its own."""
@@ -321,7 +341,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):
         version, plural_, namespace, name, _ = self.route()
-        return self.answer(200, self.cluster.put((plural_, namespace, name), self.body()))
+        return self.change((plural_, namespace, name), self.body())
 
     def do_PATCH(self):
         version, plural_, namespace, name, _ = self.route()
@@ -329,7 +349,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         old = self.cluster.objects[plural_, namespace, name]
         one = self.cluster.released(old["kind"], name)
         one["metadata"]["namespace"] = namespace
-        return self.answer(200, self.cluster.put((plural_, namespace, name), one))
+        return self.change((plural_, namespace, name), one)
+
+    def change(self, key, one):
+        try:
+            return self.answer(200, self.cluster.put(key, one))
+        except Immutable:
+            return self.fail(422, "Invalid", f"{key[2]}: field is immutable when `immutable` is set")
 
     def do_DELETE(self):
         version, plural_, namespace, name, _ = self.route()

@@ -6,6 +6,9 @@ import tempfile
 
 import pytest
 
+from machine import Machine
+from sandbox import Container, eventually, get, image
+
 
 def folder():
     path = pathlib.Path(tempfile.mkdtemp(prefix="llm-proxy-", dir="/tmp"))
@@ -25,3 +28,15 @@ def module_path():
     path = folder()
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    one = Machine(tmp_path)
+    mock = Container(tmp_path, "openai", [image()["entry"][0], "mock", "--port", "18009"], {}, 65532)
+    one.started(mock)
+    eventually(lambda: get("/v1/models", 18009)[0], "the mock")
+    yield one
+    one.end()
+    if one.cluster:
+        one.cluster.end()

@@ -87,7 +87,8 @@ class Container:
             flags += ["--ro-bind", "/etc/ssl", "/etc/ssl"]
             if hosts.exists():
                 flags += ["--ro-bind", str(hosts), "/etc/hosts"]
-        flags += ["--proc", "/proc", "--dev", "/dev"]
+        # The image has the folder that it starts in.
+        flags += ["--proc", "/proc", "--dev", "/dev", *([] if rootfs else ["--dir", cwd])]
         for source, target, is_writable in mounts:
             flags += ["--bind" if is_writable else "--ro-bind", str(source), target]
         if not rootfs:
@@ -186,8 +187,11 @@ class Pod:
         volumes = {volume["name"]: volume for volume in self.spec.get("volumes", [])}
         for mount in container.get("volumeMounts", []):
             volume = volumes[mount["name"]]
-            source = self.folder / "volumes" / mount["name"]
+            claim = dig(volume, "persistentVolumeClaim.claimName")
+            # A claim is the same one for every pod.
+            source = self.folder.parent / "claims" / claim if claim else self.folder / "volumes" / mount["name"]
             source.mkdir(parents=True, exist_ok=True)
+            source.parent.chmod(0o755)
             is_writable = "emptyDir" in volume or "persistentVolumeClaim" in volume
             if "configMap" in volume:
                 data = self.data("ConfigMap", volume["configMap"]["name"])
@@ -211,7 +215,22 @@ class Pod:
         argv = [*container.get("command", image()["entry"] if is_ours else []),
                 *container.get("args", [] if container.get("command") else image()["args"])]
         env = {**(image()["env"] if is_ours else {}), **self.environment(container)}
-        return Container(self.folder, container["name"], argv, env, self.security["runAsUser"], self.mounts(container), is_ours)
+        return Container(self.folder, container["name"], argv, env, self.security["runAsUser"], self.mounts(container), is_ours, self.cwd(container))
+
+    @staticmethod
+    def cwd(container):
+        return container.get("workingDir", image()["cwd"] if "llm-proxy" in container["image"] else "/")
+
+    def execute(self, argv):
+        """What a command prints that is run in the container, as `kubectl exec` does; it has to end well."""
+        container = self.spec["containers"][0]
+        is_ours = "llm-proxy" in container["image"]
+        env = {**(image()["env"] if is_ours else {}), **self.environment(container)}
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
+        one = Container(folder, "exec", argv, env, self.security["runAsUser"], self.mounts(container), is_ours, self.cwd(container))
+        code = one.process.wait(60)
+        assert code == 0, f"{argv}: {code} {one.text()}"
+        return one.text()
 
     def probe(self, name):
         """The status that a probe gets."""

@@ -4,14 +4,14 @@ import json
 import os
 import re
 import subprocess
-import tomllib
 from base64 import b64decode
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
-from chart import CHART, NEWEST, OLDEST, POSTGRESQL, ROOT, Refused, at_path, dig, find, helm, merged, render, schema
+from chart import CHART, NEWEST, OLDEST, POSTGRESQL, ROOT, Refused, at_path, defaults, dig, find, helm, merged, render, schema
 
 OWN = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 KEY = "0f" * 32
@@ -63,7 +63,7 @@ SETS = {
         "priorityClassName": "high", "nodeSelector": {"a": "b"}, "tolerations": [{"key": "k", "operator": "Exists"}],
         "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
             {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}]}},
-        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}], "listenAddress": "::",
         "service": {"type": "LoadBalancer", "nodePort": 30080, "annotations": {"a": "b"}},
         "serviceAccount": {"name": "own", "annotations": {"a": "b"}}, "updateStrategy": {"maxSurge": "50%"}}),
     "nothing that need not be": merged(POSTGRESQL, {
@@ -139,6 +139,32 @@ REFUSED = {
     "an update without room": (merged(POSTGRESQL, {"updateStrategy": {"maxSurge": 0}}), "updateStrategy.maxSurge"),
     "nothing to scale by": (merged(POSTGRESQL, {"autoscaling": {"enabled": True, "targetCPU": 0, "targetMemory": 0}}),
                             "autoscaling.metrics: Array must have at least 1 items"),
+    "fewer pods at most than at least": (
+        merged(POSTGRESQL, {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 4}}),
+        "autoscaling.minReplicas: 5 is more than autoscaling.maxReplicas, 4"),
+    "percent of nothing": (
+        merged(POSTGRESQL, {"autoscaling": {"enabled": True}, "resources": {"requests": {"memory": None}}}),
+        "resources.requests.memory: autoscaling needs it"),
+    "one name for all replicas": ({"settings": {"REPLICA_ID": "a"}}, "settings: Additional property REPLICA_ID is not allowed"),
+    "a label that selects pods": ({"commonLabels": {"app.kubernetes.io/name": "x"}}, "commonLabels"),
+    "a label of two lines": ({"podLabels": {"a": "b\nc"}}, "podLabels.a: Does not match"),
+    "a label's name with spaces": ({"podLabels": {"a b": "c"}}, 'podLabels: Property name of "a b" does not match'),
+    "a URL with a space": (at_path("redis.url.value", "redis://h/0 "), "redis.url.value: Does not match"),
+    "certificates from two places": (
+        merged(POSTGRESQL, {"database": {"rootCert": {"value": "-----BEGIN CERTIFICATE-----\n", "existingConfigMap": "c"}}}),
+        "database.rootCert.existingConfigMap"),
+    "a name that no Service may have": ({"fullnameOverride": "a.b"}, "fullnameOverride: Does not match"),
+    "an address of another machine": ({"listenAddress": "10.0.0.1"}, "listenAddress must be one of the following"),
+    "a variable that a value decides": ({"extraEnv": [{"name": "PORT", "value": "1"}]}, "extraEnv.0.name"),
+    "a variable with a number": ({"extraEnv": [{"name": "A", "value": 1}]}, "extraEnv.0.value: Invalid type. Expected: string"),
+    "a volume of a name that is taken": ({"extraVolumes": [{"name": "tmp", "emptyDir": {}}]}, "extraVolumes.0.name"),
+    "a container of a name that is taken": ({"extraContainers": [{"name": "llm-proxy", "image": "i"}]}, "extraContainers.0.name"),
+    "a field of a container misspelt": ({"extraContainers": [{"name": "c", "image": "i", "arg": []}]}, "property arg is not allowed"),
+    "a security context misspelt": ({"podSecurityContext": {"runAsUSer": 1}}, "property runAsUSer is not allowed"),
+    "root": ({"podSecurityContext": {"runAsUser": 0}}, "podSecurityContext.runAsUser: Must be greater than or equal to 1"),
+    "a toleration misspelt": ({"tolerations": [{"keys": "a"}]}, "property keys is not allowed"),
+    "an affinity misspelt": ({"affinity": {"podAntiaffinity": {}}}, "property podAntiaffinity is not allowed"),
+    "who may connect misspelt": ({"networkPolicy": {"ingressFrom": [{"podSelektor": {}}]}}, "property podSelektor is not allowed"),
     "a margin too small for what is flushed": ({"shutdown": {"marginSeconds": 1}}, "shutdown.marginSeconds"),
 }
 
@@ -150,6 +176,43 @@ def test_wrong_values_are_refused_and_named(name):
         render(values)
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value), "a secret is told"
+
+
+def without_nothing(values):
+    """As helm takes null: the default is gone."""
+    return {key: without_nothing(value) if isinstance(value, dict) else value for key, value in values.items() if value is not None}
+
+
+def test_another_validator_says_the_same():
+    """Each release line of Helm has its own."""
+    jsonschema.Draft7Validator.check_schema(schema())
+    validator = jsonschema.Draft7Validator(schema())
+    for name, values in SETS.items():
+        assert validator.is_valid(without_nothing(merged(defaults(), values))), name
+    by_template = {"fewer pods at most than at least", "percent of nothing"}
+    for name, (values, _) in REFUSED.items():
+        assert validator.is_valid(without_nothing(merged(defaults(), values))) == (name in by_template), name
+
+
+def objects(part, path=""):
+    """Every part of the schema that describes an object."""
+    if isinstance(part, dict):
+        if part.get("type") == "object":
+            yield path, part
+        for name, member in part.items():
+            if name not in ("if", "then", "else", "not", "enum"):
+                yield from objects(member, f"{path}.{name}")
+    elif isinstance(part, list):
+        for number, member in enumerate(part):
+            yield from objects(member, f"{path}.{number}")
+
+
+def test_no_object_of_our_own_takes_a_key_that_is_not_known():
+    loose = {path for path, part in objects(schema()) if "additionalProperties" not in part}
+    # What Kubernetes defines and the cluster checks, a level below fields that are listed here; and what Helm gives to every chart.
+    below = (".properties.global", ".definitions.container.", ".definitions.volume.", ".properties.extraEnv.items.properties.valueFrom.",
+             ".properties.affinity.properties.", ".properties.autoscaling.properties.metrics.", ".properties.httpRoute.properties.")
+    assert not [path for path in loose if not path.startswith(below)]
 
 
 def test_an_older_kubernetes_is_refused():
@@ -185,7 +248,7 @@ def test_what_refers_to_each_other_is_there(name):
         reference = dig(variable, "valueFrom.secretKeyRef")
         if reference and reference["name"].startswith("llm-proxy"):
             secret = made["Secret", reference["name"]]
-            assert reference["key"] in (secret.get("stringData") or secret.get("data")), variable["name"]
+            assert reference["key"] in secret["data"], variable["name"]
     if spec["serviceAccountName"] not in ("default", "mine"):
         assert ("ServiceAccount", spec["serviceAccountName"]) in made
 
@@ -205,6 +268,32 @@ def test_an_update_takes_no_pod_away_first():
     strategy = dig(find(render(POSTGRESQL), "Deployment"), "spec.strategy")
     assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     assert dig(find(render(), "Deployment"), "spec.strategy") == {"type": "Recreate"}
+
+
+def test_the_memory_of_a_pod_is_enough_for_the_requests_that_it_admits():
+    """By the figures of docs/operations.md, with requests of 100 kB."""
+    assert "27 MB + streams x\n  (0.08 MB + 3 x request)" in (ROOT / "docs/operations.md").read_text()
+    streams = int(find(render(), "ConfigMap", "")["data"]["MAX_CONCURRENT_REQUESTS"])
+    assert defaults()["resources"]["limits"]["memory"] == "1Gi"
+    assert 27e6 + streams * (0.08e6 + 3 * 100e3) < 2**30
+
+
+def test_nodes_can_be_drained():
+    """A budget never keeps the last pod where it is."""
+    for values in SETS.values():
+        for one in render(values):
+            if one["kind"] == "PodDisruptionBudget":
+                assert one["spec"]["maxUnavailable"] == 1 and one["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    for single in ({}, merged(POSTGRESQL, {"replicaCount": 1})):
+        assert "PodDisruptionBudget" not in {one["kind"] for one in render(single)}
+
+
+def test_what_is_let_out_by_default_has_neither_metrics_nor_admin_page():
+    route = {"enabled": True, "parentRefs": [{"name": "g"}]}
+    manifests = render({"ingress": {"enabled": True}, "httpRoute": route})
+    out = [path["path"] for path in dig(find(manifests, "Ingress"), "spec.rules[0].http.paths")]
+    assert out == ["/v1", "/v2"]
+    assert [match["path"]["value"] for match in dig(find(manifests, "HTTPRoute"), "spec.rules[0].matches")] == out
 
 
 def test_pods_restart_when_their_configuration_or_a_secret_changes_and_else_not():
@@ -239,6 +328,8 @@ def test_the_settings_of_the_schema_are_those_of_the_readme():
         "REDIS_URL", "HOST", "PORT", "LANGFUSE_ENABLED", "LANGFUSE_PUBLIC_KEY", "LANGFUSE_SECRET_KEY",
         "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
         "SHUTDOWN_DELAY_SECS", "SHUTDOWN_DRAIN_SECS",
+        # Each pod has its own, from its name.
+        "REPLICA_ID",
     }
     known = set(schema()["properties"]["settings"]["properties"])
     source = "".join(path.read_text().split("#[cfg(test)]")[0] for path in (ROOT / "src/settings").glob("*.rs"))
@@ -262,11 +353,3 @@ def test_the_dashboard_and_the_alerts_are_those_of_the_project():
     assert 'job="llm-proxy"' in text
     rendered = find(manifests, "PrometheusRule")["spec"]["groups"]
     assert [group["rules"] for group in rendered] == [group["rules"] for group in expected]
-
-
-def test_the_version_stands_in_one_place_and_its_copies_are_right():
-    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["version"] == chart["appVersion"] == version
-    assert json.loads((ROOT / "frontend/package.json").read_text())["version"] == version
-    assert json.loads((ROOT / "frontend/openapi.json").read_text())["info"]["version"] == version

@@ -9,7 +9,7 @@ import pytest
 
 import chart
 from chart import CHART, dig, find, render
-from cluster import Cluster
+from cluster import Cluster, Immutable
 from sandbox import PostgreSQL, eventually, get
 from test_chart import SETS
 
@@ -82,6 +82,9 @@ def test_an_upgrade_whose_migration_fails_leaves_the_release_alone(cluster, modu
         with pytest.raises(AssertionError, match="pre-upgrade hooks failed"):
             helm(cluster, "upgrade", "llm-proxy", str(CHART), *values, "--set", "database.url.value=postgres://nobody@127.0.0.1:1/none")
         assert cluster.pods["llm-proxy"] is running and get("/health/ready")[0] == 200
+        helm(cluster, "uninstall", "llm-proxy")
+        left = {name[2] for name in cluster.objects if name[0] in ("secrets", "configmaps")}
+        assert left == {"llm-proxy-generated"}, "the URL of the database is left behind"
     finally:
         for _, pod in cluster.pods.values():
             pod.container.end(5)
@@ -97,3 +100,58 @@ def test_the_notes_name_the_secret_that_the_pod_uses(name, cluster, tmp_path):
     notes = helm(cluster, "install", "llm-proxy", str(CHART), "-f", str(tmp_path / "values.json"))
     reference = dig(find(render(SETS[name]), "Deployment"), "spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef")
     assert f"get secret {reference['name']} -o jsonpath='{{.data.{reference['key']}}}'" in notes
+
+
+@pytest.fixture
+def still(cluster):
+    """A cluster where nothing is run."""
+    cluster.replace = lambda one: None
+    return cluster
+
+
+def deployment(cluster):
+    return cluster.objects["deployments", "default", "llm-proxy"]
+
+
+POSTGRESQL = ["--set", "database.type=postgresql,database.url.value=postgres://a@b/c"]
+
+
+def test_autoscaling_that_begins_takes_no_pod_away(still):
+    helm(still, "install", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "replicaCount=6")
+    helm(still, "upgrade", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "autoscaling.enabled=true")
+    assert deployment(still)["spec"]["replicas"] == 6
+    # What the autoscaler has chosen since stays, too.
+    deployment(still)["spec"]["replicas"] = 9
+    helm(still, "upgrade", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "autoscaling.enabled=true")
+    assert deployment(still)["spec"]["replicas"] == 9
+
+
+def test_a_release_that_began_with_autoscaling_never_says_how_many_pods(still):
+    """Else a rollback to before it did would leave one."""
+    for _ in range(3):
+        helm(still, "upgrade", "--install", "llm-proxy", str(CHART), *POSTGRESQL, "--set", "autoscaling.enabled=true")
+        assert "replicas" not in still.released("Deployment", "llm-proxy")["spec"]
+        deployment(still)["spec"]["replicas"] = 9
+    assert "replicas" not in find(render(SETS["autoscaled"]), "Deployment")["spec"], "where nobody asks the cluster"
+
+
+def test_pods_restart_when_a_secret_of_ones_own_has_changed(still):
+    def upgraded(data):
+        still.put(("secrets", "default", "mine"), {"kind": "Secret", "metadata": {"name": "mine"}, "data": data})
+        helm(still, "upgrade", "--install", "llm-proxy", str(CHART), "--set", "adminKey.existingSecret=mine")
+        return dig(deployment(still), "spec.template")
+
+    first = upgraded({"admin-key": "YQ==", "other": "YQ=="})
+    assert upgraded({"admin-key": "YQ==", "other": "Yg=="}) == first, "another key of the Secret is nobody's business"
+    assert upgraded({"admin-key": "Yg==", "other": "Yg=="}) != first
+
+
+def test_generated_keys_stay_whatever_else_is_given(still):
+    helm(still, "install", "llm-proxy", str(CHART), "--set", "adminKey.value=mine")
+    data = still.objects["secrets", "default", "llm-proxy-generated"]["data"]
+    for more in ("adminKey.value=", "encryptionKey.value=" + "0f" * 32, "adminKey.value=mine", "image.tag=v2"):
+        helm(still, "upgrade", "llm-proxy", str(CHART), "--set", more)
+        assert still.objects["secrets", "default", "llm-proxy-generated"]["data"] == data
+    # Another Helm that cannot see them would make new ones; the cluster does not take these.
+    with pytest.raises(Immutable):
+        still.put(("secrets", "default", "llm-proxy-generated"), find(render(), "Secret", "-generated"))

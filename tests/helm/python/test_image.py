@@ -70,6 +70,23 @@ def test_grafana_and_prometheus_are_told_where_each_other_is():
     json.loads((ROOT / "grafana/llm-proxy.json").read_text())
 
 
+def test_prometheus_takes_its_configuration_where_the_compose_file_puts_it(tmp_path):
+    for volume in COMPOSE["services"]["prometheus"]["volumes"]:
+        source, target, *_ = volume.split(":")
+        if source.startswith("."):
+            assert target.startswith("/etc/prometheus/")
+            (tmp_path / target.removeprefix("/etc/prometheus/")).write_bytes((ROOT / source).read_bytes())
+    [config] = [flag.split("=")[1] for flag in COMPOSE["services"]["prometheus"]["command"] if flag.startswith("--config.file=")]
+    done = subprocess.run(["promtool", "check", "config", tmp_path / config.removeprefix("/etc/prometheus/")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "20 rules found" in done.stdout, done.stdout + done.stderr
+
+
+def test_no_service_has_another_ones_secret():
+    given = {name: set(re.findall(r"\$\{(\w+):\?", json.dumps(service))) for name, service in COMPOSE["services"].items()}
+    assert given["grafana"] == {"GRAFANA_PASSWORD"} and given["postgres"] == {"POSTGRES_PASSWORD"}
+    assert given["llm-proxy"] == {"ADMIN_KEY", "ENCRYPTION_KEY", "POSTGRES_PASSWORD"}
+
+
 def test_every_alert_is_explained():
     alerts = yaml.safe_load((ROOT / "prometheus/alerts.yml").read_text())
     names = {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chart import at_path, find, render
+from chart import at_path, dig, find, render
 from sandbox import Container, Pod, PostgreSQL, eventually, get, image
 
 
@@ -168,7 +168,7 @@ def test_every_setting_of_the_schema_is_taken_by_the_binary(run):
         elif rule["type"] in ("integer", "number"):
             values[name] = max(rule.get("minimum", 1), 1)
         else:
-            values[name] = "http://127.0.0.1:1" if "pattern" in rule else "" if name == "REPLICA_ID" else "a=b"
+            values[name] = "http://127.0.0.1:1" if "pattern" in rule else "a=b"
     values |= {"CORS_ORIGINS": "https://a.example.com", "OTEL_SDK_DISABLED": True, "NO_COLOR": "1", "RUST_LOG": "info", "MAX_BODY_BYTES": 33554432}
     pod = run({"settings": values})
     assert pod.delete()[0] == 0
@@ -199,3 +199,50 @@ def test_the_private_authorities_of_the_database_reach_the_container(run):
     pod = run(values, ready=False)
     # It reads the file, and says so as that is none.
     assert pod.wait(20) == 3 and "the certificates of DB_SSL_ROOT_CERT cannot be used" in pod.container.text(), pod.container.text()
+
+
+def test_a_pod_of_an_ipv6_cluster_answers_on_both_kinds_of_addresses(run, mock):
+    pod = run({"listenAddress": "::"})
+    assert get("/health/ready", host="::1")[0] == get("/health/ready", host="127.0.0.1")[0] == 200
+    assert '"ready"' in pod.execute([*image()["entry"], "health"])
+    assert ask(configure(pod, mock))[0] == 200
+    # The provider of `helm test` listens there as well.
+    provider = dig(find(render({"listenAddress": "::"}), "Pod", "-test"), "spec.initContainers[0].args")
+    assert provider[:3] == ["mock", "--host", "::"]
+
+
+def operators_scrape(monitor, folder):
+    """The configuration that the Prometheus operator makes of a ServiceMonitor, for one pod."""
+    [endpoint] = monitor["spec"]["endpoints"]
+    names = {"targetLabel": "target_label", "sourceLabels": "source_labels"}
+    own = [{names.get(key, key): value for key, value in one.items()} for one in endpoint["relabelings"]]
+    target = {"namespace": "team", "service": "llm-proxy", "pod": "llm-proxy-1", "container": "llm-proxy", "job": "llm-proxy"}
+    job = {"job_name": "serviceMonitor/team/llm-proxy/0", "scrape_interval": "1s", "metrics_path": endpoint["path"],
+           "honor_labels": endpoint.get("honorLabels", False), "static_configs": [{"targets": ["127.0.0.1:18000"], "labels": target}],
+           "relabel_configs": [{"target_label": "endpoint", "replacement": endpoint["port"]}, *own],
+           "metric_relabel_configs": []}
+    path = folder / "prometheus.yml"
+    path.write_text(json.dumps({"scrape_configs": [job]}))
+    return path
+
+
+def test_what_the_operator_scrapes_has_the_labels_that_dashboard_and_alerts_look_for(run, mock, tmp_path):
+    values = {"metrics": {"job": "gate", "serviceMonitor": {"enabled": True}}}
+    manifests = render(values)
+    pod = run(values, manifests=manifests)
+    assert ask(configure(pod, mock))[0] == 200
+    path = operators_scrape(find(manifests, "ServiceMonitor"), tmp_path)
+    prometheus = subprocess.Popen(["prometheus", f"--config.file={path}", f"--storage.tsdb.path={tmp_path}/data", "--web.listen-address=127.0.0.1:19090"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        def found():
+            status, text = get("/api/v1/query?query=llm_proxy_requests_total", 19090)
+            return status == 200 and json.loads(text)["data"]["result"]
+
+        [series] = eventually(found, "a scrape")
+        labels = series["metric"]
+        assert labels["endpoint"] == "/v1/chat/completions" and labels["job"] == "gate" and labels["pod"] == "llm-proxy-1"
+        assert not [name for name in labels if name.startswith("exported_")], labels
+    finally:
+        prometheus.terminate()
+        prometheus.wait()

@@ -1,10 +1,15 @@
 """Every value changes what it says it does."""
 
+from base64 import b64encode
+
+import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
-from chart import CHART, POSTGRESQL, Refused, at_path, defaults, dig, find, merged, render, schema
+from chart import CHART, NEWEST, POSTGRESQL, Refused, at_path, defaults, dig, find, merged, render, schema
 from chart_readme import readme, rows
+from test_chart import OWN, SETS
 
 VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
 POD = "spec.template.spec."
@@ -19,7 +24,15 @@ ON = {
 ROUTE = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]}}
 SCALED = merged(POSTGRESQL, {"autoscaling": {"enabled": True}})
 LANGFUSE = {"langfuse": {"enabled": True, "publicKey": {"value": "pk"}, "secretKey": {"value": "sk"}}}
+RACK = {"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+EVERYTHING = merged(SETS["more of everything"], SETS["watched by Prometheus and Grafana"], SETS["Ingress with TLS"], SETS["Gateway API"],
+                    {"autoscaling": {"enabled": True}, "migration": {"mode": "job"}})
 GONE = object()
+
+
+def b64(text):
+    return b64encode(text.encode()).decode()
+
 
 # Value, what it is set to, what else is set, where it shows (kind, end of the name, place), and as what.
 CASES = [
@@ -34,8 +47,8 @@ CASES = [
     ("imagePullSecrets", [{"name": "r"}], {}, "Deployment", "", POD + "imagePullSecrets", [{"name": "r"}]),
     ("replicaCount", 5, POSTGRESQL, "Deployment", "", "spec.replicas", 5),
     ("database.type", "postgresql", at_path("database.url.value", "postgres://a@b/c"), "Deployment", "", "spec.replicas", 3),
-    ("database.url.value", "postgres://a@b/c", at_path("database.type", "postgresql"), "Secret", "", "stringData.db-url",
-     "postgres://a@b/c"),
+    ("database.url.value", "postgres://a@b/c", at_path("database.type", "postgresql"), "Secret", "", "data.db-url",
+     b64("postgres://a@b/c")),
     ("database.url.existingSecret", "mine", at_path("database.type", "postgresql"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef", {"name": "mine", "key": "db-url"}),
     ("database.url.existingSecretKey", "k", {"database": {"type": "postgresql", "url": {"existingSecret": "mine"}}},
@@ -50,45 +63,46 @@ CASES = [
     ("persistence.existingClaim", "disk", {}, "Deployment", "", POD + "volumes[0].persistentVolumeClaim.claimName", "disk"),
     ("persistence.keep", False, {}, "PersistentVolumeClaim", "", "metadata.annotations", None),
     ("persistence.annotations", {"a": "b"}, {}, "PersistentVolumeClaim", "", "metadata.annotations.a", "b"),
-    ("redis.url.value", "redis://r/0", {}, "Secret", "", "stringData.redis-url", "redis://r/0"),
+    ("redis.url.value", "redis://r/0", {}, "Secret", "", "data.redis-url", b64("redis://r/0")),
     ("redis.url.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2]",
      {"name": "REDIS_URL", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "redis-url"}}}),
     ("redis.url.existingSecretKey", "k", at_path("redis.url.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("generateKeys", False, at_path("adminKey.value", "a"), "Secret", "-generated", "", GONE),
-    ("adminKey.value", "open", {}, "Secret", "", "stringData.admin-key", "open"),
+    ("adminKey.value", "open", {}, "Secret", "", "data.admin-key", b64("open")),
     ("adminKey.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[0].valueFrom.secretKeyRef",
      {"name": "mine", "key": "admin-key"}),
     ("adminKey.existingSecretKey", "k", at_path("adminKey.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[0].valueFrom.secretKeyRef.key", "k"),
-    ("encryptionKey.value", KEY, {}, "Secret", "", "stringData.encryption-key", KEY),
+    ("encryptionKey.value", KEY, {}, "Secret", "", "data.encryption-key", b64(KEY)),
     ("encryptionKey.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[1].valueFrom.secretKeyRef",
      {"name": "mine", "key": "encryption-key"}),
     ("encryptionKey.existingSecretKey", "k", at_path("encryptionKey.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[1].valueFrom.secretKeyRef.key", "k"),
-    ("encryptionKeyOld.value", f"{KEY},{KEY}", {}, "Secret", "", "stringData.encryption-key-old", f"{KEY},{KEY}"),
+    ("encryptionKeyOld.value", f"{KEY},{KEY}", {}, "Secret", "", "data.encryption-key-old", b64(f"{KEY},{KEY}")),
     ("encryptionKeyOld.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2].name", "ENCRYPTION_KEY_OLD"),
     ("encryptionKeyOld.existingSecretKey", "k", at_path("encryptionKeyOld.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("langfuse.enabled", True, merged(LANGFUSE), "ConfigMap", "", "data.LANGFUSE_ENABLED", "true"),
-    ("langfuse.publicKey.value", "pk-1", LANGFUSE, "Secret", "", "stringData.langfuse-public-key", "pk-1"),
+    ("langfuse.publicKey.value", "pk-1", LANGFUSE, "Secret", "", "data.langfuse-public-key", b64("pk-1")),
     ("langfuse.publicKey.existingSecret", "mine", merged(LANGFUSE, at_path("langfuse.publicKey.value", "")), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef", {"name": "mine", "key": "langfuse-public-key"}),
     ("langfuse.publicKey.existingSecretKey", "k",
      merged(LANGFUSE, {"langfuse": {"publicKey": {"value": "", "existingSecret": "mine"}}}), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
-    ("langfuse.secretKey.value", "sk-1", LANGFUSE, "Secret", "", "stringData.langfuse-secret-key", "sk-1"),
+    ("langfuse.secretKey.value", "sk-1", LANGFUSE, "Secret", "", "data.langfuse-secret-key", b64("sk-1")),
     ("langfuse.secretKey.existingSecret", "mine", merged(LANGFUSE, at_path("langfuse.secretKey.value", "")), "Deployment", "",
      MAIN + "env[3].valueFrom.secretKeyRef", {"name": "mine", "key": "langfuse-secret-key"}),
     ("langfuse.secretKey.existingSecretKey", "k",
      merged(LANGFUSE, {"langfuse": {"secretKey": {"value": "", "existingSecret": "mine"}}}), "Deployment", "",
      MAIN + "env[3].valueFrom.secretKeyRef.key", "k"),
     ("otel.endpoint", "http://c:4318", {}, "ConfigMap", "", "data.OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318"),
-    ("otel.headers.value", "a=b", {}, "Secret", "", "stringData.otel-headers", "a=b"),
+    ("otel.headers.value", "a=b", {}, "Secret", "", "data.otel-headers", b64("a=b")),
     ("otel.headers.existingSecret", "mine", {}, "Deployment", "", MAIN + "env[2].name", "OTEL_EXPORTER_OTLP_HEADERS"),
     ("otel.headers.existingSecretKey", "k", at_path("otel.headers.existingSecret", "mine"), "Deployment", "",
      MAIN + "env[2].valueFrom.secretKeyRef.key", "k"),
     ("settings", {"MAX_BODY_BYTES": 33554432}, {}, "ConfigMap", "", "data.MAX_BODY_BYTES", "33554432"),
+    ("settings.MAX_CONCURRENT_REQUESTS", 7, {}, "ConfigMap", "", "data.MAX_CONCURRENT_REQUESTS", "7"),
     ("settings.LOG_FORMAT", "text", {}, "ConfigMap", "", "data.LOG_FORMAT", "text"),
     ("extraEnv", [{"name": "A", "value": "1"}], {}, "Deployment", "", MAIN + "env[2]", {"name": "A", "value": "1"}),
     ("extraEnvFrom", [{"secretRef": {"name": "s"}}], {}, "Deployment", "", MAIN + "envFrom[1].secretRef.name", "s"),
@@ -111,6 +125,7 @@ CASES = [
     ("resources", {"limits": {"memory": "2Gi"}}, {}, "Deployment", "", MAIN + "resources.limits.memory", "2Gi"),
     *[(f"probes.{probe}.{name}", 7, {}, "Deployment", "", f"{MAIN}{probe}Probe.{name}", 7)
       for probe in ["startup", "liveness", "readiness"] for name in ["periodSeconds", "failureThreshold", "timeoutSeconds"]],
+    ("listenAddress", "::", {}, "ConfigMap", "", "data.HOST", "::"),
     ("containerPort", 8080, {}, "Deployment", "", MAIN + "ports[0].containerPort", 8080),
     ("podLabels", {"a": "b"}, {}, "Deployment", "", "spec.template.metadata.labels.a", "b"),
     ("podAnnotations", {"a": "b"}, {}, "Deployment", "", "spec.template.metadata.annotations.a", "b"),
@@ -123,15 +138,14 @@ CASES = [
     ("topologySpread.enabled", False, {}, "Deployment", "", POD + "topologySpreadConstraints", None),
     ("topologySpread.whenUnsatisfiable", "DoNotSchedule", {}, "Deployment", "",
      POD + "topologySpreadConstraints[0].whenUnsatisfiable", "DoNotSchedule"),
-    ("topologySpreadConstraints", [{"topologyKey": "rack"}], {}, "Deployment", "", POD + "topologySpreadConstraints",
-     [{"topologyKey": "rack"}]),
+    ("topologySpreadConstraints", [RACK], {}, "Deployment", "", POD + "topologySpreadConstraints", [RACK]),
     ("autoscaling.enabled", True, POSTGRESQL, "HorizontalPodAutoscaler", "", "spec.scaleTargetRef.name", "llm-proxy"),
     ("autoscaling.minReplicas", 4, SCALED, "HorizontalPodAutoscaler", "", "spec.minReplicas", 4),
     ("autoscaling.maxReplicas", 40, SCALED, "HorizontalPodAutoscaler", "", "spec.maxReplicas", 40),
     ("autoscaling.targetCPU", 50, SCALED, "HorizontalPodAutoscaler", "",
-     "spec.metrics[0].resource.target.averageUtilization", 50),
+     "spec.metrics[0].containerResource.target.averageUtilization", 50),
     ("autoscaling.targetMemory", 50, SCALED, "HorizontalPodAutoscaler", "",
-     "spec.metrics[1].resource.target.averageUtilization", 50),
+     "spec.metrics[1].containerResource.target.averageUtilization", 50),
     ("autoscaling.metrics", [{"type": "Pods"}], SCALED, "HorizontalPodAutoscaler", "", "spec.metrics[2].type", "Pods"),
     ("autoscaling.behavior", {"scaleUp": {"stabilizationWindowSeconds": 1}}, SCALED, "HorizontalPodAutoscaler", "",
      "spec.behavior.scaleUp.stabilizationWindowSeconds", 1),
@@ -148,8 +162,8 @@ CASES = [
      {"name": "llm-proxy", "port": {"name": "http"}}),
     ("ingress.className", "nginx", ON["ingress"], "Ingress", "", "spec.ingressClassName", "nginx"),
     ("ingress.annotations", {"a": "b"}, ON["ingress"], "Ingress", "", "metadata.annotations.a", "b"),
-    ("ingress.hosts", [{"host": "h", "paths": [{"path": "/v1", "pathType": "Exact"}]}], ON["ingress"], "Ingress", "",
-     "spec.rules[0].http.paths[0].path", "/v1"),
+    ("ingress.hosts", [{"host": "h", "paths": [{"path": "/a", "pathType": "Exact"}]}], ON["ingress"], "Ingress", "",
+     "spec.rules[0].http.paths[0].path", "/a"),
     ("ingress.tls", [{"secretName": "t"}], ON["ingress"], "Ingress", "", "spec.tls[0].secretName", "t"),
     ("httpRoute.enabled", True, ROUTE, "HTTPRoute", "", "spec.rules[0].backendRefs", [{"name": "llm-proxy", "port": 80}]),
     ("httpRoute.annotations", {"a": "b"}, ROUTE, "HTTPRoute", "", "metadata.annotations.a", "b"),
@@ -161,7 +175,7 @@ CASES = [
     ("networkPolicy.enabled", False, {}, "NetworkPolicy", "", "", GONE),
     ("networkPolicy.ingressFrom", [{"podSelector": {}}], {}, "NetworkPolicy", "", "spec.ingress[0].from[0]", {"podSelector": {}}),
     ("networkPolicy.egress", [{"ports": [{"port": 443}]}], {}, "NetworkPolicy", "", "spec.egress[1]", {"ports": [{"port": 443}]}),
-    ("metrics.job", "team", ON["metrics.serviceMonitor"], "ServiceMonitor", "", "spec.endpoints[0].relabelings[0].replacement",
+    ("metrics.job", "team", ON["metrics.serviceMonitor"], "ServiceMonitor", "", "spec.endpoints[0].relabelings[1].replacement",
      "team"),
     ("metrics.serviceMonitor.enabled", True, {}, "ServiceMonitor", "", "spec.endpoints[0].port", "http"),
     ("metrics.serviceMonitor.labels", {"a": "b"}, ON["metrics.serviceMonitor"], "ServiceMonitor", "", "metadata.labels.a", "b"),
@@ -240,3 +254,47 @@ def test_every_value_is_described_and_in_the_schema():
 
 def test_the_readme_of_the_chart_is_made_of_its_values():
     assert (CHART / "README.md").read_text() == readme(), "make chart-readme"
+
+
+# Lists and maps that may as well not be there.
+MAY_BE_NOTHING = {
+    "commonLabels", "imagePullSecrets", "extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts", "extraContainers", "initContainers",
+    "podLabels", "podAnnotations", "podSecurityContext", "securityContext", "nodeSelector", "tolerations", "affinity",
+    "topologySpreadConstraints", "resources", "settings", "annotations", "labels", "ingressFrom", "egress", "filters", "hostnames", "timeouts",
+    "tls", "behavior", "metricRelabelings",
+}
+
+
+def paths(values, above=()):
+    """Every value, and every group of them."""
+    for name, value in values.items():
+        yield ".".join((*above, name))
+        if isinstance(value, dict) and name not in MAY_BE_NOTHING:
+            yield from paths(value, (*above, name))
+
+
+def may_be_nothing(path):
+    return path.split(".")[-1] in MAY_BE_NOTHING or path == "autoscaling.metrics"
+
+
+def test_a_value_that_is_null_is_refused_by_name():
+    """So are values that a release of before does not know, with `--reuse-values`."""
+    validator = jsonschema.Draft7Validator(schema())
+    for path in paths(defaults()):
+        if not may_be_nothing(path):
+            told = [error.message for error in validator.iter_errors(without(defaults(), path))]
+            assert f"{path.split('.')[-1]!r} is a required property" in told, path
+    with pytest.raises(Refused, match="database.url: existingSecret is required"):
+        render(at_path("database.url.existingSecret", None))
+    with pytest.raises(Refused, match="listenAddress is required"):
+        render(at_path("listenAddress", None))
+
+
+@pytest.mark.parametrize("path", [path for path in paths(defaults()) if may_be_nothing(path)])
+def test_a_list_or_map_that_is_null_is_as_if_it_was_empty(path):
+    # What the autoscaler computes with is asked for by name.
+    more = {"autoscaling": {"enabled": False}} if path == "resources" else {}
+    others = {} if path.startswith("persistence") else EVERYTHING
+    for manifest in render(merged(others, at_path(path, None), more)):
+        if manifest["kind"] not in OWN:
+            kubernetes_validate.validate(manifest, NEWEST, strict=True)
