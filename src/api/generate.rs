@@ -144,7 +144,7 @@ async fn read(request: &HttpRequest, payload: web::Payload, limit: usize) -> Res
         let message = format!("the body is encoded as {encoding:?}; send it uncompressed");
         return Err(Failure::new(FailureKind::UnsupportedContentEncoding, message).into());
     }
-    payload::read(payload, limit).await.map_err(|error| match error {
+    payload::read(payload, announced, limit).await.map_err(|error| match error {
         BodyError::TooLarge => too_large().into(),
         BodyError::Slow => payload::too_slow().into(),
         BodyError::Gone => Unread::Gone,

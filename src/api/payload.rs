@@ -13,7 +13,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -25,6 +25,9 @@ use crate::chat::{Failure, FailureKind};
 /// So many bytes of a body give its client a second more, as `MinRate` of Apache's
 /// `mod_reqtimeout` does.
 const BYTES_PER_SECOND: u64 = 1000;
+
+/// Room for a body before any of it has come.
+const MOST_RESERVED: usize = 1 << 18;
 
 /// Why a body could not be read.
 #[derive(Debug)]
@@ -51,16 +54,25 @@ struct Paced {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// A whole body of at most `limit` bytes.
+/// A whole body of at most `limit` bytes, of which `announced` have been announced.
 ///
 /// # Errors
 /// Why there is none.
-pub(super) async fn read(payload: web::Payload, limit: usize) -> Result<Bytes, BodyError> {
-    match payload.to_bytes_limited(limit).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_over) => Err(BodyError::TooLarge),
+pub(super) async fn read(
+    mut payload: web::Payload,
+    announced: Option<usize>,
+    limit: usize,
+) -> Result<Bytes, BodyError> {
+    // A stream keeps the body until its tokens are known: it shall take the room that it needs.
+    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(limit).min(MOST_RESERVED));
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(Error::from)?;
+        if body.len().saturating_add(piece.len()) > limit {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&piece);
     }
+    Ok(body.freeze())
 }
 
 /// Reads a body to its end, or the client's connection could not be used again.

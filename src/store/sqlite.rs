@@ -47,10 +47,6 @@ const COUNT_ROWS: &str = include_str!("logs/count_rows.sql");
 /// at a time. Who asks for the sums before counts them first.
 const COUNTED_TOGETHER: i64 = 5000;
 
-/// Ids are given again after the last rows were deleted; new rows shall be above those counted.
-const FORGET_DELETED: &str =
-    "UPDATE log_progress SET counted = MIN(counted, (SELECT COALESCE(MAX(id), 0) FROM request_logs))";
-
 /// The store in one SQLite file.
 pub(super) struct SqliteStore {
     io: Io,
@@ -165,7 +161,6 @@ impl SqliteStore {
     /// Appends all `logs` or none.
     async fn insert_request_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
         self.insert(move |c| {
-            SimpleConnection::batch_execute(c, FORGET_DELETED)?;
             insert_each!(c, request_logs, logs);
             if uncounted(c)? >= COUNTED_TOGETHER { SimpleConnection::batch_execute(c, COUNT_ROWS) } else { Ok(()) }
         })
@@ -343,7 +338,7 @@ mod tests {
         assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Missing);
         assert!(!database.path().exists());
         database.execute("CREATE TABLE strangers (id INTEGER)");
-        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(3));
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(4));
         assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
         open(&settings(&database.url(), 1)).await.unwrap();
         let current = inspect(&settings(&database.url(), 1)).await.unwrap();

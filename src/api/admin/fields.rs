@@ -50,13 +50,14 @@ impl FromRequest for Body {
         Box::pin(async move {
             refused?;
             let unreadable = |error: actix_web::Error| AdminError::invalid(format!("The body cannot be read: {error}"));
-            let body = read(payload.await.map_err(unreadable)?, BODY_LIMIT).await.map_err(|error| match error {
-                BodyError::TooLarge => AdminError::too_large(BODY_LIMIT),
-                BodyError::Slow => AdminError::too_slow(),
-                // Nobody is left who would read this.
-                BodyError::Gone => AdminError::invalid("The body is not complete"),
-                BodyError::Unreadable(error) => unreadable(error),
-            })?;
+            let body =
+                read(payload.await.map_err(unreadable)?, None, BODY_LIMIT).await.map_err(|error| match error {
+                    BodyError::TooLarge => AdminError::too_large(BODY_LIMIT),
+                    BodyError::Slow => AdminError::too_slow(),
+                    // Nobody is left who would read this.
+                    BodyError::Gone => AdminError::invalid("The body is not complete"),
+                    BodyError::Unreadable(error) => unreadable(error),
+                })?;
             Ok(Self(body))
         })
     }
