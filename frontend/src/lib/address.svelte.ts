@@ -12,3 +12,16 @@ export function setParameters(changes: Record<string, string | number | undefine
 	const all = { ...Object.fromEntries(page.url.searchParams), ...changes };
 	return goto(page.url.pathname + queryString(all), { replaceState, keepFocus: true, noScroll: true });
 }
+
+interface Paged {
+	page?: number | null | undefined;
+	total_pages?: number | null | undefined;
+}
+
+/** Goes to the last page of a list that has become shorter than the page in the address. */
+export function stayWithin(list: () => Paged | undefined) {
+	$effect(() => {
+		const { page, total_pages: pages } = list() ?? {};
+		if (page && pages && page > pages) void setParameters({ page: pages });
+	});
+}
