@@ -33,7 +33,7 @@ test('a key is replaced, and the old one lives as long as was said', () =>
 		const other = await provider({ [name]: 'mock' });
 		await open(page, `/credentials?search=${name}`);
 		await page.getByRole('button', { name: `Rotate the key of ${name}` }).click();
-		await page.getByLabel('The present key').selectOption('ends at once');
+		await page.getByLabel('The present key').selectOption('stops working at once');
 		await page.getByRole('button', { name: 'Rotate', exact: true }).click();
 		const fresh = await page.getByTestId('new-key').innerText();
 		await page.getByRole('button', { name: 'I have copied it' }).click();
@@ -42,7 +42,7 @@ test('a key is replaced, and the old one lives as long as was said', () =>
 		await page.getByRole('switch', { name: `Enable ${name}`, checked: false }).waitFor();
 		await page.getByRole('button', { name: `Delete ${name}` }).click();
 		await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
-		await shown(page, 'No credential is like that.');
+		await shown(page, 'No credential matches.');
 		await admin('DELETE', `/providers/${other.id}`);
 		assert.ok(id > 0);
 	}));

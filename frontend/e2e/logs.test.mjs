@@ -82,10 +82,10 @@ test('the history shows who changed what, and goes back', () =>
 		await change.locator('summary').click();
 		await change.getByText('+ 42').waitFor();
 		await change.getByText('somebody').waitFor();
-		await change.getByRole('button', { name: /Back to before this/ }).click();
+		await change.getByRole('button', { name: /before this change/ }).click();
 		await page.getByTestId('plan').getByText(key).waitFor();
 		await page.getByRole('button', { name: 'Roll back' }).click();
-		await shown(page, 'The configuration is as at version');
+		await shown(page, 'Rolled back to version');
 		assert.equal((await admin('GET', `/providers/${id}`)).weight, 1);
 		await page.getByRole('region', { name: 'Replicas' }).getByText('up to date').waitFor();
 	}));

@@ -46,7 +46,7 @@ async function prepare(page, name) {
 		await page.getByTestId('check-history').first().waitFor();
 	}
 	if (name === 'playground') {
-		await page.getByRole('button', { name: 'Make a key for an hour' }).click();
+		await page.getByRole('button', { name: 'Create a key for one hour' }).click();
 		await page.getByLabel('Model').fill('x-echo');
 		await page.getByLabel('Message', { exact: true }).fill('## List\n\n- one\n- `two`\n\n```json\n{"a": [1, "x", true]}\n```\n[link](https://example.com)');
 		await page.getByRole('button', { name: 'Send' }).click();

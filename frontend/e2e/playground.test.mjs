@@ -10,8 +10,8 @@ before(async () => {
 
 async function ready(page, model) {
 	await open(page, '/playground');
-	await page.getByRole('button', { name: 'Make a key for an hour' }).click();
-	await shown(page, 'Its key is at hand');
+	await page.getByRole('button', { name: 'Create a key for one hour' }).click();
+	await shown(page, 'Its key is kept');
 	await page.getByLabel('Model').fill(model);
 }
 
@@ -103,7 +103,7 @@ test('a key for an hour has the rights of the credential that was picked, and no
 		await eventually(async () => (await page.getByLabel('Credential', { exact: true }).locator('option').count()) > 1);
 		if (await search.count()) await search.fill(like);
 		await page.getByLabel('Credential', { exact: true }).selectOption(like);
-		await page.getByRole('button', { name: 'Make a key for an hour' }).click();
+		await page.getByRole('button', { name: 'Create a key for one hour' }).click();
 		await page.getByLabel('Model').fill(name);
 		await send(page, 'a');
 		await answer(page, 'failed').getByText(/403:/).waitFor();

@@ -11,13 +11,13 @@ test('a provider is found, switched off and deleted in the list', () =>
 		await open(page, '/providers');
 		await search(page, key);
 		await page.waitForURL(new RegExp(`search=${key}`));
-		await row(page, key).getByText('admitting').waitFor();
+		await row(page, key).getByText('closed').waitFor();
 		await page.getByRole('switch', { name: `Enable ${key}` }).click();
 		await row(page, key).getByText('disabled').waitFor();
 		assert.equal((await admin('GET', `/providers/${id}`)).is_enabled, false);
 		await page.getByRole('button', { name: `Delete ${key}` }).click();
 		await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
-		await shown(page, 'No provider is like that.');
+		await shown(page, 'No provider matches.');
 	}));
 
 test('what the server refuses is told at its field', () =>
@@ -58,7 +58,7 @@ test('a change made elsewhere is shown within a second', () =>
 		const key = unique('live');
 		await open(page, `/providers?search=${key}`);
 		await live(page);
-		await shown(page, 'No provider is like that.');
+		await shown(page, 'No provider matches.');
 		const begun = Date.now();
 		const { id } = await provider({}, { provider_key: key });
 		await row(page, key).waitFor();
@@ -83,7 +83,7 @@ test('two pages editing one provider are told of each other, and nothing is over
 		const conflict = page.getByTestId('conflict');
 		await conflict.getByText(/changed this while you had it open \(api base\)/).waitFor();
 		assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
-		await conflict.getByRole('button', { name: 'Go on with mine' }).click();
+		await conflict.getByRole('button', { name: 'Keep mine' }).click();
 		await page.getByRole('button', { name: 'Save' }).click();
 		await shown(page, 'is saved.');
 		const saved = await admin('GET', `/providers/${id}`);

@@ -17,7 +17,7 @@ test('from sign-in to an answer in the playground, by the page alone', () =>
 			await open(page, '/');
 			await signIn(page, ADMIN_KEY);
 			await page.getByRole('link', { name: 'Providers' }).click();
-			await page.getByRole('link', { name: /Add the first|New provider/ }).first().click();
+			await page.getByRole('link', { name: /Create the first|New provider/ }).first().click();
 			const name = unique('first');
 			await page.getByLabel('Name', { exact: true }).fill(name);
 			await page.getByLabel('Base URL').fill(MOCK);
@@ -29,8 +29,8 @@ test('from sign-in to an answer in the playground, by the page alone', () =>
 			await page.getByRole('button', { name: 'Create' }).click();
 			await page.locator(`[data-key="${name}"]`).waitFor();
 			await page.getByRole('link', { name: 'Playground' }).click();
-			await page.getByRole('button', { name: 'Make a key for an hour' }).click();
-			await shown(page, 'Its key is at hand');
+			await page.getByRole('button', { name: 'Create a key for one hour' }).click();
+			await shown(page, 'Its key is kept');
 			await page.getByLabel('Model').fill(`${name}-model`);
 			await page.getByLabel('Message', { exact: true }).fill('Hello');
 			await page.keyboard.press('Enter');

@@ -62,6 +62,12 @@ export const SORTS: Record<LogKind, [string, string][]> = {
 	]
 };
 
+/** Columns; `#` marks numbers. */
+export const HEADS: Record<LogKind, string[]> = {
+	requests: ['Time', 'Status', 'Model', 'Provider', 'Credential', '#Tokens', '#Cost', '#Duration', '#First token'],
+	errors: ['Time', 'Status', 'Category', 'Model', 'Provider', 'Credential', '#Attempt', '#Duration', 'Message']
+};
+
 /** How often the first page of a log is read again. */
 export const LOG_EVERY_MS = 5000;
 

@@ -11,9 +11,9 @@ export interface Row {
 }
 
 export const AMOUNTS = [
-	['max_tokens', 'Most tokens'],
-	['max_input_tokens', 'Most input tokens'],
-	['max_output_tokens', 'Most output tokens'],
+	['max_tokens', 'Maximum tokens'],
+	['max_input_tokens', 'Maximum input tokens'],
+	['max_output_tokens', 'Maximum output tokens'],
 	['input_cost_per_1k_tokens', 'Input, $ per 1k tokens'],
 	['output_cost_per_1k_tokens', 'Output, $ per 1k tokens'],
 	['cache_read_cost_per_1k_tokens', 'Cache read, $ per 1k tokens'],
