@@ -1,4 +1,5 @@
 // Filters in the address bar, so that a page can be shared and the back button works.
+import { untrack } from 'svelte';
 import { goto } from '$app/navigation';
 import { page } from '$app/state';
 import { queryString } from './api/client';
@@ -22,6 +23,6 @@ interface Paged {
 export function stayWithin(list: () => Paged | undefined) {
 	$effect(() => {
 		const { page, total_pages: pages } = list() ?? {};
-		if (page && pages && page > pages) void setParameters({ page: pages });
+		if (page && pages && page > pages) untrack(() => void setParameters({ page: pages }));
 	});
 }
