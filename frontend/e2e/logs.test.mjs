@@ -153,7 +153,9 @@ test('on a narrow screen a log row is a card with every value and its name, and 
 				const region = page.getByRole('region', { name: kind });
 				assert.equal(await region.evaluate((box) => box.scrollWidth - box.clientWidth), 0);
 				for (const cell of await page.getByTestId('log').first().locator('td').all()) {
+					// What is not known takes no place.
 					const box = await cell.boundingBox();
+					if (!box) continue;
 					assert.ok(box.x >= 0 && box.x + box.width <= 375, JSON.stringify(box));
 				}
 				assert.equal(await page.getByTestId('log').first().locator('[data-label="Duration"]').evaluate((cell) => getComputedStyle(cell, '::before').content), '"Duration"');
