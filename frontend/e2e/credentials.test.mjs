@@ -33,7 +33,7 @@ test('a key is replaced, and the old one lives as long as was said', () =>
 		const other = await provider({ [name]: 'mock' });
 		await open(page, `/credentials?search=${name}`);
 		await page.getByRole('button', { name: `Rotate the key of ${name}` }).click();
-		await page.getByLabel('The present key').selectOption('stops working at once');
+		await page.getByLabel('The current key').selectOption('stops working at once');
 		await page.getByRole('button', { name: 'Rotate', exact: true }).click();
 		const fresh = await page.getByTestId('new-key').innerText();
 		await page.getByRole('button', { name: 'I have copied it' }).click();

@@ -1,6 +1,7 @@
 // Forms: what is unsaved, what is slow, what is huge, what is odd.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sql } from './fill.mjs';
 import { MOCK, admin, credential, eventually, live, open, provider, shown, unique, withPage } from './support.mjs';
 
 test('what is not saved is not left without a question', () =>
@@ -168,17 +169,36 @@ test('names that are long, foreign or look like HTML are shown as they are and b
 		{ viewport: { width: 375, height: 800 } }
 	));
 
-test('a row that was changed by plain SQL, or to what no form would write, can still be opened and mended', () =>
+test('what plain SQL broke is told, and can still be opened and mended', () =>
 	withPage(async (page) => {
 		const { id } = await provider({ a: 'b' });
-		await page.route(new RegExp(`/admin/v1/providers/${id}$`), async (route) => {
-			if (route.request().method() !== 'GET') return route.continue();
-			const json = await (await route.fetch()).json();
-			return route.fulfill({ json: { ...json, model_mapping: { a: 5, b: null, c: { max_tokens: 3 } } } });
-		});
-		await open(page, `/providers/${id}`);
+		sql(`UPDATE providers SET model_mapping = '{"a": 5, "b": null, "c": {"max_tokens": 3}, "good": "mock"}' WHERE id = ${id}`);
+		await open(page, '/configuration');
+		const told = page.getByTestId('row-problems');
+		await told.getByText('model_mapping.a').waitFor();
+		await told.getByRole('link', { name: `provider ${id}` }).first().click();
 		await page.getByText('The name at the provider is missing.').nth(2).waitFor();
-		await page.getByRole('button', { name: 'Remove row 1' }).click();
-		await page.unroute(new RegExp(`/admin/v1/providers/${id}$`));
+		await page.getByTestId('row-problems').getByText('model_mapping.b').waitFor();
+		for (let left = 3; left > 0; left--) await page.getByRole('button', { name: 'Remove row 1' }).click();
+		await page.getByRole('button', { name: 'Save' }).click();
+		await shown(page, 'is saved.');
+		await page.getByTestId('row-problems').waitFor({ state: 'detached' });
+		assert.deepEqual((await admin('GET', `/providers/${id}`)).model_mapping, { good: 'mock' });
+		await admin('DELETE', `/providers/${id}`);
+	}));
+
+test('a form notices what plain SQL changed, which leaves the time of the last change as it was', () =>
+	withPage(async (page) => {
+		const { id } = await provider();
+		await open(page, `/providers/${id}`);
+		await live(page);
+		await page.getByLabel('Base URL').fill(`${MOCK}/mine`);
+		sql(`UPDATE providers SET weight = 77 WHERE id = ${id}`);
+		await page.getByTestId('conflict').getByText(/changed this while you had it open \(weight\)/).waitFor();
+		await page.getByRole('button', { name: 'Keep mine' }).click();
+		await page.getByRole('button', { name: 'Save' }).click();
+		await shown(page, 'is saved.');
+		const saved = await admin('GET', `/providers/${id}`);
+		assert.deepEqual([saved.weight, saved.api_base], [77, `${MOCK}/mine`]);
 		await admin('DELETE', `/providers/${id}`);
 	}));
