@@ -36,7 +36,7 @@ test('a key that was not copied yet is not left without a question', () =>
 		await page.getByRole('button', { name: 'Stay' }).click();
 		assert.equal(await page.getByTestId('new-key').innerText(), key);
 		await page.getByRole('button', { name: 'I have copied it' }).click();
-		await page.waitForURL(/\/credentials$/);
+		await page.waitForURL(/\/credentials\/\d+$/);
 	}));
 
 test('two clicks create one row', () =>
@@ -53,7 +53,7 @@ test('two clicks create one row', () =>
 		await page.getByLabel('Base URL').fill(MOCK);
 		await page.getByLabel("Provider's key").fill('sk-mock-of-the-provider');
 		await page.getByRole('button', { name: 'Create' }).dblclick();
-		await page.locator(`[data-key="${key}"]`).waitFor();
+		await page.getByRole('heading', { name: key }).waitFor();
 		assert.equal(asked, 1);
 		assert.equal((await admin('GET', `/providers?search=${key}`)).providers.length, 1);
 	}));

@@ -102,6 +102,6 @@ export const open = async (page, path) => {
 };
 
 /** Waits until the page hears of changes. */
-export const live = (page) => page.locator('[data-feed="live"]').first().waitFor();
+export const live = (page) => page.locator('[data-feed="live"]').first().waitFor({ state: 'attached' });
 
 export const shown = (page, text) => page.getByText(text).first().waitFor();
