@@ -110,7 +110,7 @@ test('a feed that was cut goes on where it was', () =>
 		await sockets[0].socket.close({ code: 1012 });
 		await provider({}, { provider_key: `${key}-b` });
 		await row(page, `${key}-b`).waitFor();
-		assert.equal(sockets.length, 2);
+		await eventually(() => sockets.length === 2);
 		assert.match(sockets[1].url, /since=\d+/);
 		assert.equal(await page.getByTestId('provider').count(), 2);
 	}));
