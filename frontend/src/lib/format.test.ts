@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { count, duration, fromLocalInput, share, toLocalInput, when } from './format';
+import { briefly, count, duration, fromLocalInput, share, toLocalInput, when } from './format';
 
 it('tells durations in the unit that fits, without empty decimals', () => {
 	expect([0, 0.56, 1, 2.5, 34, 999.7, 1500, 9999, 59_999, 3_700_000].map(duration)).toEqual([
@@ -14,6 +14,12 @@ it('tells durations in the unit that fits, without empty decimals', () => {
 		'1 min',
 		'1 h 1 min'
 	]);
+});
+
+it('leaves the year out of lists when it is this one', () => {
+	const now = new Date();
+	expect(briefly(now)).not.toContain(String(now.getFullYear()));
+	expect(briefly('2001-02-03T12:00:00')).toContain('2001');
 });
 
 it('begins a day at nought, not at 24', () => {

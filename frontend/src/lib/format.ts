@@ -53,6 +53,13 @@ export function cost(microusd: number | null | undefined): string {
 const DATE: Intl.DateTimeFormatOptions = { year: 'numeric', month: 'short', day: 'numeric' };
 const TIME: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
 
+/** The same, without the year when it is this one: for lists. */
+export function briefly(at: string | number | Date): string {
+	const date = new Date(at);
+	const { year: _year, ...day } = DATE;
+	return date.getFullYear() === new Date().getFullYear() ? date.toLocaleString('en', { ...day, ...TIME }) : when(at);
+}
+
 /** In the time zone of the browser. */
 export function when(at: string | number | Date | null | undefined): string {
 	if (at === null || at === undefined) return NONE;
