@@ -134,3 +134,36 @@ test('a check of a provider that is gone is told', () =>
 		await open(page, '/health?provider=999999');
 		await shown(page, 'Provider with ID 999999 not found');
 	}));
+
+test('many paid requests are asked for first, and can be stopped', () =>
+	withPage(async (page) => {
+		const models = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`m-${index}`, 'mock-delay-200']));
+		const { id } = await provider(models);
+		let asked = 0;
+		page.on('request', (request) => (asked += /providers\/\d+\/health$/.test(request.url()) ? 1 : 0));
+		await open(page, `/health?provider=${id}`);
+		await page.getByRole('button', { name: 'Check it' }).click();
+		await page.getByRole('dialog').getByText('Check 30 models?').waitFor();
+		assert.equal(asked, 0);
+		await page.getByRole('dialog').getByRole('button', { name: 'Check', exact: true }).click();
+		await eventually(() => asked >= 3);
+		await page.getByRole('button', { name: 'Stop' }).click();
+		await page.getByRole('button', { name: 'Check it' }).waitFor();
+		assert.ok(asked < 30, `${asked}`);
+		await page.getByTestId('health').getByText('skipped').first().waitFor();
+		await admin('DELETE', `/providers/${id}`);
+	}));
+
+test('a switch that was clicked twice does not go two ways', () =>
+	withPage(async (page) => {
+		const { provider_key: key, id } = await provider();
+		await page.route(/\/status$/, async (route) => {
+			await new Promise((done) => setTimeout(done, 200));
+			await route.continue();
+		});
+		await open(page, `/providers?search=${key}`);
+		await page.getByRole('switch', { name: `Enable ${key}` }).dblclick({ force: true });
+		await row(page, key).getByText('disabled').waitFor();
+		assert.equal((await admin('GET', `/providers/${id}`)).is_enabled, false);
+		await admin('DELETE', `/providers/${id}`);
+	}));
