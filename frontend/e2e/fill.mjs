@@ -2,6 +2,9 @@
 import { execFileSync } from 'node:child_process';
 import { admin, eventually } from './support.mjs';
 
+/** Plain SQL beside the server. */
+export const sql = (text) => execFileSync('python3', ['-c', SCRIPT, process.env.LLM_PROXY_DATABASE], { input: text });
+
 const SCRIPT = 'import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=30).executescript(sys.stdin.read())';
 
 const statements = (providers, credentials, base) => `
@@ -20,6 +23,6 @@ const PATIENCE_MS = 300_000;
 export async function fill(providers, credentials, base) {
 	const isFull = async () => (await admin('GET', '/config/version')).credentials_count >= credentials;
 	if (await isFull()) return;
-	execFileSync('python3', ['-c', SCRIPT, process.env.LLM_PROXY_DATABASE], { input: statements(providers, credentials, base) });
+	sql(statements(providers, credentials, base));
 	await eventually(isFull, PATIENCE_MS);
 }

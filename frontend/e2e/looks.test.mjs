@@ -46,7 +46,7 @@ async function prepare(page, name) {
 		await page.getByTestId('check-history').first().waitFor();
 	}
 	if (name === 'playground') {
-		await page.getByRole('button', { name: 'Make a key for an hour' }).click();
+		await page.getByRole('button', { name: 'Create a key for one hour' }).click();
 		await page.getByLabel('Model').fill('x-echo');
 		await page.getByLabel('Message', { exact: true }).fill('## List\n\n- one\n- `two`\n\n```json\n{"a": [1, "x", true]}\n```\n[link](https://example.com)');
 		await page.getByRole('button', { name: 'Send' }).click();
@@ -85,7 +85,7 @@ for (const theme of ['light', 'dark']) {
 					const found = [];
 					for (const [name, path] of Object.entries(pages)) {
 						if (name.startsWith('#')) continue;
-												await sign(page, name !== 'sign-in');
+						await sign(page, name !== 'sign-in');
 						await open(page, path);
 						if (!['sign-in', 'no-such-page'].includes(name) && width > 800) await live(page);
 						await prepare(page, name);
@@ -103,6 +103,83 @@ for (const theme of ['light', 'dark']) {
 				{ colorScheme: theme, viewport: { width, height: 900 }, reducedMotion: 'reduce', bypassCSP: true, signedIn: false, allowed: [/Not found: \/admin\/nowhere/] }
 			));
 	}
+}
+
+/** What is not there when a page opens. */
+const states = {
+	'dialog-delete': async (page) => {
+		await open(page, '/providers');
+		await page.getByRole('button', { name: /^Delete/ }).first().click();
+		await page.getByRole('dialog').waitFor();
+	},
+	'key-once': async (page) => {
+		await open(page, '/credentials');
+		await page.getByRole('button', { name: /^Rotate/ }).first().click();
+		await page.getByRole('button', { name: 'Rotate', exact: true }).click();
+		await page.getByTestId('new-key').waitFor();
+	},
+	conflict: async (page) => {
+		const { id } = await provider({ 'a-(.+)': { mapped_model: 'b', max_tokens: 3 } });
+		await open(page, `/providers/${id}`);
+		await live(page);
+		await page.getByRole('button', { name: /^Details/ }).click();
+		await page.getByLabel('Name for clients, row 1').fill('(');
+		await admin('PUT', `/providers/${id}`, { weight: 9 });
+		await page.getByTestId('conflict').waitFor();
+	},
+	'logs-filters': async (page) => {
+		await open(page, '/logs?outcome=failed');
+		await page.getByTestId('log').first().waitFor();
+		await page.getByLabel('Choose all shown').check();
+	},
+	rollback: async (page) => {
+		await open(page, '/configuration');
+		await page.getByTestId('change').nth(1).locator('summary').click();
+		await page.getByRole('button', { name: /before this change/ }).click();
+		await page.getByTestId('plan').waitFor();
+		await page.getByTestId('plan').locator('summary').first().click();
+	},
+	error: async (page) => {
+		await page.route(/\/admin\/v1\/(providers|metrics)/, (route) => route.fulfill({ status: 500, json: { error: { message: 'It broke' } } }));
+		await page.route(/\/health\/detailed/, (route) => route.fulfill({ status: 500 }));
+		await open(page, '/providers');
+		await page.getByText('It broke').waitFor();
+	},
+	offline: async (page) => {
+		await page.routeWebSocket(/feed/, (socket) => socket.close({ code: 1012 }));
+		await open(page, '/');
+		await page.getByTestId('offline').waitFor();
+	},
+	failure: async (page) => {
+		await open(page, '/playground');
+		await page.getByRole('button', { name: 'Create a key for one hour' }).click();
+		await page.getByLabel('Model').fill('nobody-has-this');
+		await page.getByLabel('Message', { exact: true }).fill('שלום');
+		await page.getByRole('button', { name: 'Send' }).click();
+		await page.locator('[data-testid="answer"][data-state="failed"]').waitFor();
+	}
+};
+
+for (const [theme, width] of [['light', 1280], ['dark', 375], ['light', 640]]) {
+	test(`dialogs, errors and warnings at ${width} px, ${theme}: as reachable, as readable`, () =>
+		withPage(
+			async (first, context) => {
+				const found = [];
+				for (const [name, reach] of Object.entries(states)) {
+					const page = await context.newPage();
+					await sign(page, true);
+					await reach(page);
+					const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+					if (wide > 0) found.push(`${name}: ${wide} px wider than the screen`);
+					if (SHOTS) await page.screenshot({ path: `${SHOTS}/state-${name}-${theme}-${width}.png` });
+					for (const violation of await violations(page)) found.push(`${name}: ${violation}`);
+					await page.close();
+				}
+				await open(first, '/sign-in');
+				assert.deepEqual(found, []);
+			},
+			{ colorScheme: theme, viewport: { width, height: 900 }, reducedMotion: 'reduce', bypassCSP: true, signedIn: false }
+		));
 }
 
 test('a theme that was chosen stays, whatever the system has', () =>

@@ -11,13 +11,13 @@ test('a provider is found, switched off and deleted in the list', () =>
 		await open(page, '/providers');
 		await search(page, key);
 		await page.waitForURL(new RegExp(`search=${key}`));
-		await row(page, key).getByText('admitting').waitFor();
+		await row(page, key).getByText('closed').waitFor();
 		await page.getByRole('switch', { name: `Enable ${key}` }).click();
 		await row(page, key).getByText('disabled').waitFor();
 		assert.equal((await admin('GET', `/providers/${id}`)).is_enabled, false);
 		await page.getByRole('button', { name: `Delete ${key}` }).click();
 		await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
-		await shown(page, 'No provider is like that.');
+		await shown(page, 'No provider matches.');
 	}));
 
 test('what the server refuses is told at its field', () =>
@@ -58,7 +58,7 @@ test('a change made elsewhere is shown within a second', () =>
 		const key = unique('live');
 		await open(page, `/providers?search=${key}`);
 		await live(page);
-		await shown(page, 'No provider is like that.');
+		await shown(page, 'No provider matches.');
 		const begun = Date.now();
 		const { id } = await provider({}, { provider_key: key });
 		await row(page, key).waitFor();
@@ -83,7 +83,7 @@ test('two pages editing one provider are told of each other, and nothing is over
 		const conflict = page.getByTestId('conflict');
 		await conflict.getByText(/changed this while you had it open \(api base\)/).waitFor();
 		assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
-		await conflict.getByRole('button', { name: 'Go on with mine' }).click();
+		await conflict.getByRole('button', { name: 'Keep mine' }).click();
 		await page.getByRole('button', { name: 'Save' }).click();
 		await shown(page, 'is saved.');
 		const saved = await admin('GET', `/providers/${id}`);
@@ -110,7 +110,7 @@ test('a feed that was cut goes on where it was', () =>
 		await sockets[0].socket.close({ code: 1012 });
 		await provider({}, { provider_key: `${key}-b` });
 		await row(page, `${key}-b`).waitFor();
-		assert.equal(sockets.length, 2);
+		await eventually(() => sockets.length === 2);
 		assert.match(sockets[1].url, /since=\d+/);
 		assert.equal(await page.getByTestId('provider').count(), 2);
 	}));
@@ -133,4 +133,37 @@ test('a check of a provider that is gone is told', () =>
 	withPage(async (page) => {
 		await open(page, '/health?provider=999999');
 		await shown(page, 'Provider with ID 999999 not found');
+	}));
+
+test('many paid requests are asked for first, and can be stopped', () =>
+	withPage(async (page) => {
+		const models = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`m-${index}`, 'mock-delay-200']));
+		const { id } = await provider(models);
+		let asked = 0;
+		page.on('request', (request) => (asked += /providers\/\d+\/health$/.test(request.url()) ? 1 : 0));
+		await open(page, `/health?provider=${id}`);
+		await page.getByRole('button', { name: 'Check it' }).click();
+		await page.getByRole('dialog').getByText('Check 30 models?').waitFor();
+		assert.equal(asked, 0);
+		await page.getByRole('dialog').getByRole('button', { name: 'Check', exact: true }).click();
+		await eventually(() => asked >= 3);
+		await page.getByRole('button', { name: 'Stop' }).click();
+		await page.getByRole('button', { name: 'Check it' }).waitFor();
+		assert.ok(asked < 30, `${asked}`);
+		await page.getByTestId('health').getByText('skipped').first().waitFor();
+		await admin('DELETE', `/providers/${id}`);
+	}));
+
+test('a switch that was clicked twice does not go two ways', () =>
+	withPage(async (page) => {
+		const { provider_key: key, id } = await provider();
+		await page.route(/\/status$/, async (route) => {
+			await new Promise((done) => setTimeout(done, 200));
+			await route.continue();
+		});
+		await open(page, `/providers?search=${key}`);
+		await page.getByRole('switch', { name: `Enable ${key}` }).dblclick({ force: true });
+		await row(page, key).getByText('disabled').waitFor();
+		assert.equal((await admin('GET', `/providers/${id}`)).is_enabled, false);
+		await admin('DELETE', `/providers/${id}`);
 	}));

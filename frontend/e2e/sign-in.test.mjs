@@ -17,7 +17,7 @@ test('from sign-in to an answer in the playground, by the page alone', () =>
 			await open(page, '/');
 			await signIn(page, ADMIN_KEY);
 			await page.getByRole('link', { name: 'Providers' }).click();
-			await page.getByRole('link', { name: /Add the first|New provider/ }).first().click();
+			await page.getByRole('link', { name: /Create the first|New provider/ }).first().click();
 			const name = unique('first');
 			await page.getByLabel('Name', { exact: true }).fill(name);
 			await page.getByLabel('Base URL').fill(MOCK);
@@ -27,10 +27,10 @@ test('from sign-in to an answer in the playground, by the page alone', () =>
 			await page.getByLabel('Test a model name').fill(`${name}-model`);
 			await page.getByTestId('mapping-result').getByText(`wildcard ${name}-*`).waitFor();
 			await page.getByRole('button', { name: 'Create' }).click();
-			await page.locator(`[data-key="${name}"]`).waitFor();
+			await page.getByRole('heading', { name }).waitFor();
 			await page.getByRole('link', { name: 'Playground' }).click();
-			await page.getByRole('button', { name: 'Make a key for an hour' }).click();
-			await shown(page, 'Its key is at hand');
+			await page.getByRole('button', { name: 'Create a key for one hour' }).click();
+			await shown(page, 'Its key is kept');
 			await page.getByLabel('Model').fill(`${name}-model`);
 			await page.getByLabel('Message', { exact: true }).fill('Hello');
 			await page.keyboard.press('Enter');
@@ -83,8 +83,12 @@ test('a key that is accepted no more leads to the sign-in page, which says so', 
 
 test('a server that is gone is told, and found again', () =>
 	withPage(async (page) => {
-		await page.route('**/admin/v1/providers?*', (route) => route.abort());
+		let asked = 0;
+		await page.route('**/admin/v1/providers?*', (route) => route.abort().then(() => asked++));
 		await open(page, '/providers');
+		await shown(page, 'The server cannot be reached.');
+		// The feed's greeting makes the page ask once more.
+		await eventually(() => asked >= 2);
 		await shown(page, 'The server cannot be reached.');
 		await page.unroute('**/admin/v1/providers?*');
 		await page.getByRole('button', { name: 'Try again' }).click();
@@ -103,3 +107,54 @@ test('the page is compressed, its files are kept for ever, and only its own code
 	// What compression makes no smaller stays as it is.
 	assert.ok(files.some((file) => file.headers.get('content-encoding') === 'br'));
 });
+
+test('signing out in one tab signs out all that use the remembered key', () =>
+	withPage(
+		async (page, context) => {
+			await open(page, '/sign-in');
+			await signIn(page, ADMIN_KEY, true);
+			await page.getByRole('heading', { name: 'Dashboard' }).waitFor();
+			const other = await context.newPage();
+			await open(other, '/logs');
+			await page.getByRole('button', { name: /Sign out/ }).click();
+			await other.waitForURL(/sign-in/);
+			await shown(other, 'You signed out in another tab.');
+			assert.deepEqual(await stored(other), [null, null]);
+		},
+		{ signedIn: false }
+	));
+
+test('an answer to an earlier key does not end the session of a new one', () =>
+	withPage(
+		async (page) => {
+			let refuse;
+			const held = new Promise((done) => (refuse = done));
+			await page.route(/\/admin\/v1\/metrics\/summary/, async (route) => {
+				if (route.request().headers().authorization !== 'Bearer an-earlier-key') return route.continue();
+				await held;
+				return route.fulfill({ status: 401, json: { error: { message: 'no' } } }).catch(() => undefined);
+			});
+			await open(page, '/sign-in');
+			await page.route(/\/auth\/validate/, (route) => route.fulfill({ json: { valid: true, message: 'ok' } }));
+			await page.routeWebSocket(/config\/feed/, () => undefined);
+			await signIn(page, 'an-earlier-key');
+			await page.getByRole('heading', { name: 'Dashboard' }).waitFor();
+			await page.getByRole('button', { name: /Sign out/ }).click();
+			await page.unroute(/\/auth\/validate/);
+			await signIn(page, ADMIN_KEY);
+			await page.getByTestId('tiles').waitFor();
+			refuse();
+			await page.getByTestId('freshness').waitFor();
+			assert.deepEqual(await stored(page), [ADMIN_KEY, null]);
+		},
+		{ signedIn: false }
+	));
+
+test('a sign-in page that leads elsewhere leads to this page only', () =>
+	withPage(async (page) => {
+		for (const to of ['https://example.com/', 'https://', '//example.com/', '/admin/../v1/models', 'javascript:alert(1)', '/elsewhere', '/admin/sign-in?to=/admin/sign-in']) {
+			await page.goto(`${ORIGIN}/admin/sign-in?to=${encodeURIComponent(to)}`);
+			await page.getByRole('heading', { name: 'Dashboard' }).waitFor();
+			assert.equal(page.url(), `${ORIGIN}/admin/`);
+		}
+	}));

@@ -147,6 +147,9 @@ fn secured(mut response: HttpResponse, html: &str) -> HttpResponse {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // A browser would ask for the address of every host that an answer in the playground links to.
+    headers.insert(header::X_DNS_PREFETCH_CONTROL, HeaderValue::from_static("off"));
+    headers.insert(header::CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
     if let Ok(policy) = HeaderValue::from_str(&policy(html)) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }

@@ -4,7 +4,7 @@ import { tell } from './api/error';
 import { probedModels, type Mapping } from './mapping';
 import { pooled } from './pooled';
 
-export type Found = 'running' | 'healthy' | 'unhealthy' | 'disabled' | 'unknown';
+export type Found = 'running' | 'healthy' | 'unhealthy' | 'disabled' | 'unknown' | 'skipped';
 export interface ModelResult {
 	model: string;
 	status: Found;
@@ -25,7 +25,8 @@ const AT_ONCE = 3;
 
 function stored(): Run[] {
 	try {
-		return JSON.parse(localStorage.getItem(NAME) ?? '[]') as Run[];
+		const found: unknown = JSON.parse(localStorage.getItem(NAME) ?? '[]');
+		return Array.isArray(found) ? (found as Run[]).filter((run) => Array.isArray(run?.models)) : [];
 	} catch {
 		return [];
 	}
@@ -35,6 +36,7 @@ class Checks {
 	/** The last run of each provider in this browser. */
 	runs = $state<Record<number, Run>>({});
 	history = $state.raw<Run[]>(stored());
+	#round = 0;
 
 	of(id: number): Run | undefined {
 		return this.runs[id] ?? this.history.find((run) => run.id === id);
@@ -51,7 +53,11 @@ class Checks {
 		const models = names.map((model): ModelResult => ({ model, status: 'running' }));
 		this.runs[id] = { id, name, at: Date.now(), status: 'running', models };
 		const run = this.runs[id];
-		await pooled(run.models, AT_ONCE, (model) => this.#ask(id, model));
+		const round = this.#round;
+		await pooled(run.models, AT_ONCE, async (model) => {
+			if (round === this.#round) await this.#ask(id, model);
+			else model.status = 'skipped';
+		});
 		if (!provider.is_enabled) run.status = 'disabled';
 		else if (names.length === 0) run.status = 'unknown';
 		else run.status = run.models.some((model) => model.status === 'healthy') ? 'healthy' : 'unhealthy';
@@ -74,6 +80,11 @@ class Checks {
 	#keep(run: Run) {
 		this.history = [run, ...this.history].slice(0, KEPT);
 		this.#store();
+	}
+
+	/** Lets no model be asked any more; those under way are waited for. */
+	stop() {
+		this.#round++;
 	}
 
 	forget() {

@@ -41,12 +41,14 @@ export class CredentialDraft {
 		this.expires = toLocalInput(from.expires_at);
 	}
 
-	/** Takes a newer row as the base: what was changed here stays, the rest is as it is there. */
-	rebase(to: Credential) {
-		const mine = this.changes();
-		this.take(to);
-		const merged = { ...to, ...mine } as Credential;
-		this.take(merged);
+	/**
+	 * Takes a newer row as the base: what was changed here stays, the rest is as it is there.
+	 * What was `sent` and is stored now is no change any more, unless it was changed again meanwhile.
+	 */
+	rebase(to: Credential, sent: object = {}) {
+		const done = sent as Record<string, unknown>;
+		const mine = Object.entries(this.changes()).filter(([name, value]) => !(name in done && same(done[name], value)));
+		this.take({ ...to, ...(Object.fromEntries(mine) as Partial<Credential>) });
 		this.original = to;
 	}
 

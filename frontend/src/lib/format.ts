@@ -17,10 +17,10 @@ export function share(part: number, all: number): string {
 
 export function duration(ms: number | null | undefined): string {
 	if (ms === null || ms === undefined) return NONE;
-	if (ms < 1) return `${ms.toFixed(2)} ms`;
-	if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
-	if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-	return age(ms / 1000);
+	if (ms < 1) return `${Number(ms.toFixed(2))} ms`;
+	if (ms < 999.5) return `${ms < 10 ? Number(ms.toFixed(1)) : ms.toFixed(0)} ms`;
+	if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)} s`;
+	return age(Math.round(ms / 1000));
 }
 
 /** Seconds in the two largest units. */
@@ -51,12 +51,20 @@ export function cost(microusd: number | null | undefined): string {
 }
 
 const DATE: Intl.DateTimeFormatOptions = { year: 'numeric', month: 'short', day: 'numeric' };
-const TIME: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false };
+const TIME: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
+
+/** The same, without the year when it is this one: for lists. */
+export function briefly(at: string | number | Date): string {
+	const date = new Date(at);
+	const { year: _year, ...day } = DATE;
+	return date.getFullYear() === new Date().getFullYear() ? date.toLocaleString('en', { ...day, ...TIME }) : when(at);
+}
 
 /** In the time zone of the browser. */
 export function when(at: string | number | Date | null | undefined): string {
 	if (at === null || at === undefined) return NONE;
-	return new Date(at).toLocaleString('en', { ...DATE, ...TIME });
+	const date = new Date(at);
+	return Number.isNaN(date.getTime()) ? NONE : date.toLocaleString('en', { ...DATE, ...TIME });
 }
 
 export function clock(at: string | number | Date): string {
@@ -67,9 +75,11 @@ export function clock(at: string | number | Date): string {
 export function toLocalInput(at: string | null): string {
 	if (!at) return '';
 	const date = new Date(at);
+	if (Number.isNaN(date.getTime())) return '';
 	return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 export function fromLocalInput(text: string): string | null {
-	return text ? new Date(text).toISOString() : null;
+	const date = new Date(text);
+	return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }

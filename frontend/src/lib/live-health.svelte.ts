@@ -19,6 +19,9 @@ export function liveHealth() {
 	const enabled = $derived(health.data?.providers.filter((one) => one.is_enabled) ?? []);
 	return {
 		health,
+		get everyMs() {
+			return isLarge ? MANY_EVERY_MS : EVERY_MS;
+		},
 		of: (id: number) => byId.get(id),
 		/** The weights of all that are enabled, as they are and as they count now. */
 		get weights() {

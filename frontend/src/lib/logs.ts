@@ -62,6 +62,31 @@ export const SORTS: Record<LogKind, [string, string][]> = {
 	]
 };
 
+/** Columns; `#` marks numbers. */
+export const HEADS: Record<LogKind, string[]> = {
+	requests: ['Time', 'Status', 'Model', 'Provider', 'Credential', '#Tokens', '#Cost', '#Duration', '#First token'],
+	errors: ['Time', 'Status', 'Category', 'Model', 'Provider', 'Credential', '#Attempt', '#Duration', 'Message']
+};
+
+/** How often the first page of a log is read again. */
+export const LOG_EVERY_MS = 5000;
+
+/** Where each log was looked at last, with its filters, so that a row leads back there. */
+class LogPlace {
+	#last: Record<LogKind, string> = { requests: '?kind=requests', errors: '?kind=errors' };
+
+	remember(kind: LogKind) {
+		const query = new URLSearchParams(location.search);
+		query.set('kind', kind);
+		this.#last[kind] = `?${query.toString()}`;
+	}
+
+	of(kind: LogKind): string {
+		return this.#last[kind];
+	}
+}
+export const logPlace = new LogPlace();
+
 /** Text that is JSON, set out; any other text as it is. */
 export function setOut(text: string | null): string {
 	if (!text) return '';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { find, kindOf, newRow, problemOf, toMapping, toRows } from './mapping';
+import { compiled, find, kindOf, newRow, problemsOf, toMapping, toRows } from './mapping';
 
 const rows = (mapping: Record<string, string>) => toRows(mapping);
 
@@ -34,11 +34,39 @@ describe('a mapping', () => {
 		expect(toMapping(toRows(mapping))).toEqual(mapping);
 	});
 
-	it('says what is wrong with a row', () => {
-		const twice = [newRow('a', 'b'), newRow('a', 'c')];
-		expect(problemOf(twice[0]!, twice)).toContain('twice');
-		expect(problemOf(newRow('a(', 'b'), [])).toContain('regular');
-		expect(problemOf(newRow('a', ''), [])).toContain('missing');
-		expect(problemOf(newRow(), [])).toBe('');
+	it('says what is wrong with rows', () => {
+		const told = (...rows: [string, string][]) => [...problemsOf(rows.map(([key, target]) => newRow(key, target))).values()].join(' ');
+		expect(told(['a', 'b'], ['a', 'c'])).toMatch(/twice.*twice/);
+		expect(told(['a(', 'b'])).toContain('regular');
+		expect(told(['a(?=b)', 'b'])).toContain('regular');
+		expect(told(['a', ''])).toContain('missing');
+		expect(told(['', ''], ['', ''])).toBe('');
+	});
+
+	it('refuses no pattern that the server takes', () => {
+		for (const key of ['(?i)gpt-(.+)', '(?P<size>big|small)', 'a\\-b\\_(.+)', '[[:alpha:]]+', '(?i:x).*', '\\Ax\\z', '\\pL+', 'a{2}']) {
+			expect(compiled(key), key).not.toBe('wrong');
+			expect(problemsOf([newRow(key, 'x')]).size, key).toBe(0);
+		}
+		expect(find([newRow('(?i)gpt-(.+)', 'g-$1')], 'GPT-X')?.mapped).toBe('g-X');
+		expect(find([newRow('(?P<size>big|small)', 'm-${size}')], 'big')?.mapped).toBe('m-big');
+		expect(find([newRow('[[:alpha:]]+', 'm')], 'big')).toEqual({ key: '[[:alpha:]]+', kind: 'regex', mapped: undefined });
+	});
+
+	it('puts nothing in for what took no part', () => {
+		expect(find([newRow('a(b)?(c)', 'x$1-$2')], 'ac')?.mapped).toBe('x-c');
+	});
+
+	it('shows what plain SQL wrote, whatever it is', () => {
+		const rows = toRows({ a: 5, b: null, c: { max_tokens: 1 } } as never);
+		expect(rows.map((row) => row.target)).toEqual(['', '', '']);
+		expect(problemsOf(rows).size).toBe(3);
+	});
+
+	it('is checked in no time with thousands of rows', () => {
+		const many = Array.from({ length: 20_000 }, (_, index) => newRow(`model-${index}`, 'x'));
+		const begun = performance.now();
+		expect(problemsOf(many).size).toBe(0);
+		expect(performance.now() - begun).toBeLessThan(2000);
 	});
 });

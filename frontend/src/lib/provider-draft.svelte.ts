@@ -1,6 +1,6 @@
 // A provider as it is being written.
 import type { Provider, Schemas } from './api/client';
-import { problemOf, toMapping, toRows, type Mapping, type Row } from './mapping';
+import { problemsOf, toMapping, toRows, type Mapping, type Row } from './mapping';
 
 export const TYPES: Record<string, { label: string; base: string }> = {
 	openai: { label: 'OpenAI', base: 'https://api.openai.com/v1' },
@@ -54,17 +54,20 @@ export class ProviderDraft {
 		this.params = JSON.stringify(from.provider_params, null, 2);
 	}
 
-	/** Takes a newer row as the base: what was changed here stays, the rest is as it is there. */
-	rebase(to: Provider) {
-		const [mine, rows, params, key] = [this.changes() as Record<string, unknown>, this.rows, this.params, this.api_key];
+	/**
+	 * Takes a newer row as the base: what was changed here stays, the rest is as it is there.
+	 * What was `sent` and is stored now is no change any more, unless it was changed again meanwhile.
+	 */
+	rebase(to: Provider, sent: object = {}) {
+		const done = sent as Record<string, unknown>;
+		const mine = Object.entries(this.changes()).filter(([name, value]) => !(name in done && same(done[name], value)));
+		const { rows, params } = this;
 		this.take(to);
-		if ('provider_type' in mine) this.provider_type = String(mine.provider_type);
-		if ('api_base' in mine) this.api_base = String(mine.api_base);
-		if ('weight' in mine) this.weight = Number(mine.weight);
-		if ('is_enabled' in mine) this.is_enabled = mine.is_enabled === true;
-		if ('model_mapping' in mine) this.rows = rows;
-		if ('provider_params' in mine) this.params = params;
-		this.api_key = key;
+		for (const [name, value] of mine) {
+			if (name === 'model_mapping') this.rows = rows;
+			else if (name === 'provider_params') this.params = params;
+			else Object.assign(this, { [name]: value });
+		}
 	}
 
 	paramsProblem = $derived.by(() => {
@@ -76,12 +79,15 @@ export class ProviderDraft {
 		}
 	});
 
+	/** What is wrong with rows of the mapping, by their ids. */
+	problems = $derived(problemsOf(this.rows));
+
 	isSound = $derived(
 		!this.paramsProblem &&
 			this.provider_key.trim() !== '' &&
 			this.api_base.trim() !== '' &&
 			Number.isInteger(this.weight) &&
-			this.rows.every((row) => !problemOf(row, this.rows))
+			this.problems.size === 0
 	);
 
 	#values() {

@@ -97,6 +97,8 @@ async fn only_what_is_in_the_page_runs_inline_and_nobody_frames_it() {
     assert!(policy.contains("style-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(of(&response, "x-content-type-options"), "nosniff");
     assert_eq!(of(&response, "referrer-policy"), "no-referrer");
+    assert_eq!(of(&response, "x-dns-prefetch-control"), "off");
+    assert_eq!(of(&response, "cross-origin-opener-policy"), "same-origin");
     let script = ask(some, get("/admin/icon.svg")).await;
     assert!(of(&script, "content-security-policy").contains("script-src 'self';"));
 }

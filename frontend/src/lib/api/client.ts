@@ -21,7 +21,7 @@ export function authorization(): Record<string, string> {
 async function reach(request: Request): Promise<Response> {
 	try {
 		const response = await fetch(request);
-		if (response.status === 401) session.signOut('The admin key is not accepted any more. Sign in again.');
+		if (response.status === 401) session.refused((request.headers.get('authorization') ?? '').slice('Bearer '.length));
 		return response;
 	} catch (error) {
 		if (isAbort(error)) throw error;

@@ -42,6 +42,7 @@ export class Conversation {
 		return [...said.map(({ role, text, images }) => ({ role, text, images })), { role: 'user', text, images }];
 	}
 
+	/** With an empty `key` it is asked as anybody. */
 	async ask(protocol: Protocol, asked: Omit<Asked, 'messages'>, key: string, text: string, images: string[]): Promise<void> {
 		const messages = this.messages(text, images);
 		this.turns.push(turn('user', text, images), turn('assistant'));
@@ -52,7 +53,7 @@ export class Conversation {
 			const { path, body } = PROTOCOLS[protocol];
 			const response = await fetch(path, {
 				method: 'POST',
-				headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+				headers: { ...(key ? { authorization: `Bearer ${key}` } : {}), 'content-type': 'application/json' },
 				body: JSON.stringify(body({ ...asked, messages })),
 				signal: abort.signal
 			});

@@ -28,6 +28,10 @@ const marked = new Marked({
 		html: ({ text }) => escape(text),
 		/** An image of another origin would tell it who reads this. */
 		image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
+		/** Where it leads is to be seen before it is followed. */
+		link({ href, tokens }) {
+			return `<a href="${escape(href)}" title="${escape(href)}">${this.parser.parseInline(tokens)}</a>`;
+		},
 		code({ text, lang }) {
 			const name = lang?.split(/\s/)[0] ?? '';
 			const shown = hljs.getLanguage(name) ? hljs.highlight(text, { language: name }).value : escape(text);
@@ -42,8 +46,24 @@ purify.addHook('afterSanitizeAttributes', (node) => {
 	if (node.tagName === 'A') node.setAttribute('target', '_blank');
 });
 
-/** What a model wrote; nothing of it can run, and no image of another origin is asked for. */
-export function render(text: string): string {
+/** Longer texts would keep the page busy. */
+const LONGEST = 200_000;
+
+/**
+ * What a model wrote; nothing of it can run, and no image of another origin is asked for.
+ * Undefined when it is better shown as it is.
+ */
+export function render(text: string): string | undefined {
+	if (text.length > LONGEST) return undefined;
+	try {
+		return harmless(text);
+	} catch {
+		// As with thousands of quotes within each other.
+		return undefined;
+	}
+}
+
+function harmless(text: string): string {
 	const html = marked.parse(text) as string;
 	return purify.sanitize(html, { FORBID_ATTR: ['style', 'id', 'name'], FORBID_TAGS: ['style', 'form', 'input', 'button', 'img', 'svg', 'math', 'video', 'audio'] });
 }

@@ -27,10 +27,13 @@ it('reads text, reasoning, usage and failures of each protocol', () => {
 	expect(PROTOCOLS.response_api.read('{"type":"response.failed","response":{"error":{"message":"no"}}}')).toMatchObject({ error: 'no' });
 });
 
-it('quotes what a shell would take for its own', () => {
-	const command = curl('openai', { ...asked, system: "it's" }, 'http://h');
-	expect(command).toContain(`it'\\''s`);
+it('writes a command that a shell runs as it is, whatever is in it', async () => {
+	const { execFileSync } = await import('node:child_process');
+	const odd = { ...asked, system: `it's "$HOME" \\ \`id\`\nJSON\n`, messages: [{ role: 'user' as const, text: 'x'.repeat(300_000), images: [] }] };
+	const command = curl('openai', odd, 'http://h');
 	expect(command).toContain('http://h/v1/chat/completions');
+	const sent = execFileSync('bash', ['-s'], { input: `curl() { cat; }\n${command}`, encoding: 'utf8', maxBuffer: 1 << 24 });
+	expect(JSON.parse(sent)).toEqual(PROTOCOLS.openai.body(odd));
 });
 
 it('reads events whatever pieces they come in', async () => {

@@ -154,9 +154,9 @@ export const PROTOCOLS: Record<Protocol, Spoken> = {
 	}
 };
 
-/** A command that sends the same; the key stays out of it. */
+/** A command that sends the same; the key stays out of it. A here-document needs no quotes and has no limit of length. */
 export function curl(protocol: Protocol, asked: Asked, origin: string): string {
 	const { path, body } = PROTOCOLS[protocol];
-	const quoted = JSON.stringify(body(asked), null, 2).replaceAll("'", `'\\''`);
-	return `curl -N ${origin}${path} \\\n  -H "Authorization: Bearer $LLM_PROXY_KEY" \\\n  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`;
+	const headers = `-H "Authorization: Bearer $LLM_PROXY_KEY" \\\n  -H 'Content-Type: application/json'`;
+	return `curl -N ${origin}${path} \\\n  ${headers} \\\n  --data-binary @- <<'JSON'\n${JSON.stringify(body(asked), null, 2)}\nJSON\n`;
 }
