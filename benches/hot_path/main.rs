@@ -10,6 +10,9 @@ mod baseline;
 mod request;
 mod routing;
 mod stream;
+#[path = "../../tests/golden/support.rs"]
+#[expect(dead_code, reason = "shared with the golden cases, which use more of it")]
+mod support;
 mod translation;
 
 use std::path::Path;

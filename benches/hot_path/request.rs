@@ -1,23 +1,11 @@
 //! Requests that are forwarded: finding what routing must know, and putting the model in.
 
 use bytes::Bytes;
-use llm_proxy::chat::{Operation, Protocol};
-use llm_proxy::codec;
+use llm_proxy::chat::Protocol;
 use serde_json::json;
 
 use super::{Bench, Work};
-
-/// All protocols.
-pub const PROTOCOLS: [Protocol; 3] = [Protocol::OpenAiChat, Protocol::Anthropic, Protocol::OpenAiResponses];
-
-/// A protocol in the names of measurements.
-pub const fn name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::OpenAiChat => "chat",
-        Protocol::Anthropic => "messages",
-        Protocol::OpenAiResponses => "responses",
-    }
-}
+use crate::support::PROTOCOLS;
 
 /// A request with a short prompt.
 pub fn asked(protocol: Protocol, stream: bool) -> Bytes {
@@ -40,15 +28,14 @@ pub fn with_prompt(protocol: Protocol, stream: bool, bytes: usize) -> Bytes {
 
 /// Measures all of it.
 pub fn measure(bench: &mut Bench) {
-    for protocol in PROTOCOLS {
-        let (name, verbatim) = (name(protocol), codec::verbatim(protocol, Operation::Generate));
+    for (name, codec) in PROTOCOLS {
         for (size, bytes) in [("300B", 300), ("200kB", 200_000)] {
-            let body = with_prompt(protocol, false, bytes);
+            let body = with_prompt(codec.protocol(), false, bytes);
             let work = Work { events: 1, bytes: body.len() };
-            bench.measure(&format!("peek/{name}_{size}"), &work, || verbatim.peek(&body).unwrap());
-            let peek = verbatim.peek(&body).unwrap();
+            bench.measure(&format!("peek/{name}_{size}"), &work, || codec.peek(&body).unwrap());
+            let peek = codec.peek(&body).unwrap();
             bench.measure(&format!("splice/{name}_{size}"), &work, || {
-                verbatim.forward_request(&body, &peek, "provider-model", true)
+                codec.forward_request(&body, &peek, "provider-model", true)
             });
         }
     }

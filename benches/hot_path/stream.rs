@@ -1,20 +1,17 @@
 //! Streams: cutting them into frames, forwarding them, translating them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bytes::BytesMut;
-use llm_proxy::chat::{ChatEvent, ChatRequest, Operation, Protocol};
-use llm_proxy::codec::{self, Exchange};
+use llm_proxy::chat::Protocol;
 use llm_proxy::sse::{Frame, Parser};
 
 use super::{Bench, Work};
-use crate::request::{PROTOCOLS, asked, name};
+use crate::request::asked;
+use crate::support::{PROTOCOLS, PROVIDER, encoded, exchange};
 
 /// Pieces of text in a stream.
 const PIECES: usize = 1000;
-
-const PROVIDER: &str = "acme";
 
 /// A stream of a provider that says so many words.
 fn words(protocol: Protocol) -> String {
@@ -90,53 +87,33 @@ fn frames(stream: &str) -> Vec<Frame> {
     std::iter::from_fn(|| parser.next_frame().unwrap()).collect()
 }
 
-fn exchange(chat: &ChatRequest) -> Exchange {
-    Exchange {
-        model: "client-model".to_owned(),
-        provider: Arc::from(PROVIDER),
-        request_id: "req-1".to_owned(),
-        created: 1_700_000_000,
-        include_usage: true,
-        client: chat.client.clone(),
-    }
-}
-
-fn decoded(protocol: Protocol, chat: &ChatRequest, frames: &[Frame]) -> VecDeque<ChatEvent> {
-    let mut decoder = codec::upstream(protocol).stream_decoder(chat, PROVIDER);
-    let mut events = VecDeque::new();
-    for frame in frames {
-        decoder.decode(frame, &mut events).unwrap();
-    }
-    decoder.finish(&mut events).unwrap();
-    events
-}
-
 /// Measures all of it.
 pub fn measure(bench: &mut Bench) {
-    for protocol in PROTOCOLS {
-        let (name, stream) = (name(protocol), words(protocol));
+    for (name, codec) in PROTOCOLS {
+        let stream = words(codec.protocol());
         let work = Work { events: PIECES, bytes: stream.len() };
         bench.measure(&format!("sse/{name}"), &work, || frames(&stream).len());
-        let (frames, body) = (frames(&stream), asked(protocol, true));
-        let verbatim = codec::verbatim(protocol, Operation::Generate);
-        let peek = verbatim.peek(&body).unwrap();
+        let (frames, body) = (frames(&stream), asked(codec.protocol(), true));
+        let peek = codec.peek(&body).unwrap();
         bench.measure(&format!("forward_stream/{name}"), &work, || {
-            let (mut forward, mut out) = (verbatim.forward_stream(&peek, "req-1"), BytesMut::new());
+            let (mut forward, mut out) = (codec.forward_stream(&peek, "req-1"), BytesMut::new());
             for frame in &frames {
                 forward.forward(frame, &mut out).unwrap();
             }
             out.len()
         });
-        let client = codec::client(protocol, Operation::Generate).unwrap();
-        let chat = client.decode_request(&body).unwrap();
-        bench.measure(&format!("decode_stream/{name}"), &work, || decoded(protocol, &chat, &frames).len());
-        let (events, exchange) = (decoded(protocol, &chat, &frames), exchange(&chat));
-        bench.measure(&format!("encode_stream/{name}"), &work, || {
-            let (mut encoder, mut out) = (client.stream_encoder(&exchange), BytesMut::new());
-            for event in &events {
-                encoder.encode(event, &mut out);
+        let chat = codec.decode_request(&body).unwrap();
+        let decode = || {
+            let (mut decoder, mut events) = (codec.stream_decoder(&chat, PROVIDER), VecDeque::new());
+            for frame in &frames {
+                decoder.decode(frame, &mut events).unwrap();
             }
-            out.len()
-        });
+            decoder.finish(&mut events).unwrap();
+            events
+        };
+        bench.measure(&format!("decode_stream/{name}"), &work, decode);
+        let (events, exchange) = (Vec::from(decode()), exchange(&chat));
+        let encode = || encoded(codec, &exchange, &events, None).len();
+        bench.measure(&format!("encode_stream/{name}"), &work, encode);
     }
 }

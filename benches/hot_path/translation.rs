@@ -1,15 +1,11 @@
 //! Whole requests and answers on their way through the unified format.
 
-use std::sync::Arc;
-
-use llm_proxy::chat::{Operation, Protocol, Target, ThinkingStyle};
-use llm_proxy::codec::{self, Exchange};
+use llm_proxy::chat::Protocol;
 use serde_json::{Value, json};
 
 use super::{Bench, Work};
-use crate::request::{PROTOCOLS, asked, name};
-
-const PROVIDER: &str = "acme";
+use crate::request::asked;
+use crate::support::{PROTOCOLS, PROVIDER, exchange, target};
 
 fn answer(protocol: Protocol) -> Value {
     let text = "Three points, each of them short. ".repeat(20);
@@ -27,44 +23,23 @@ fn answer(protocol: Protocol) -> Value {
     }
 }
 
-fn target() -> Target<'static> {
-    Target {
-        model: "provider-model",
-        provider: PROVIDER,
-        max_tokens_field: "max_completion_tokens",
-        thinking_style: ThinkingStyle::Auto,
-        inject_usage: true,
-        max_output_tokens: None,
-        supports_response_schema: true,
-        default_max_tokens: 4096,
-    }
-}
-
 /// Measures all of it.
 pub fn measure(bench: &mut Bench) {
-    for protocol in PROTOCOLS {
-        let (name, body) = (name(protocol), asked(protocol, false));
-        let (client, upstream) = (codec::client(protocol, Operation::Generate).unwrap(), codec::upstream(protocol));
+    for (name, codec) in PROTOCOLS {
+        let body = asked(codec.protocol(), false);
         let work = Work { events: 1, bytes: body.len() };
-        bench.measure(&format!("decode_request/{name}"), &work, || client.decode_request(&body).unwrap());
-        let chat = client.decode_request(&body).unwrap();
+        bench.measure(&format!("decode_request/{name}"), &work, || codec.decode_request(&body).unwrap());
+        let chat = codec.decode_request(&body).unwrap();
         bench.measure(&format!("encode_request/{name}"), &work, || {
-            upstream.encode_request(&chat, &target()).map(|encoded| encoded.body).unwrap()
+            codec.encode_request(&chat, &target("provider-model")).map(|encoded| encoded.body).unwrap()
         });
-        let answer = answer(protocol).to_string();
+        let answer = answer(codec.protocol()).to_string();
         let work = Work { events: 1, bytes: answer.len() };
         bench.measure(&format!("decode_response/{name}"), &work, || {
-            upstream.decode_response(answer.as_bytes(), &chat, PROVIDER).unwrap()
+            codec.decode_response(answer.as_bytes(), &chat, PROVIDER).unwrap()
         });
-        let response = upstream.decode_response(answer.as_bytes(), &chat, PROVIDER).unwrap();
-        let exchange = Exchange {
-            model: "client-model".to_owned(),
-            provider: Arc::from(PROVIDER),
-            request_id: "req-1".to_owned(),
-            created: 1_700_000_000,
-            include_usage: true,
-            client: chat.client.clone(),
-        };
-        bench.measure(&format!("encode_response/{name}"), &work, || client.encode_response(&response, &exchange));
+        let response = codec.decode_response(answer.as_bytes(), &chat, PROVIDER).unwrap();
+        let exchange = exchange(&chat);
+        bench.measure(&format!("encode_response/{name}"), &work, || codec.encode_response(&response, &exchange));
     }
 }

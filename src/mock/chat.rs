@@ -1,9 +1,10 @@
 //! Chat Completions.
 
 use super::{
-    exchange::{Protocol, Request, Shape, now, unique},
+    exchange::{Protocol, Request, now, unique},
     frames::Frame,
     plan::{Answer, Call, Choice, Facts, Form, Tool, Turn, Usage},
+    problem::Shape,
     text::{fragments, list, pieces, string, text_of, words},
 };
 use serde_json::{Value, json};

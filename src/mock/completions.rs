@@ -2,9 +2,10 @@
 
 use super::{
     chat::{choices, usage, wants_usage},
-    exchange::{Protocol, Request, Shape, now, unique},
+    exchange::{Protocol, Request, now, unique},
     frames::Frame,
     plan::{Answer, Facts},
+    problem::Shape,
     text::{pieces, string, text_of, words},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};

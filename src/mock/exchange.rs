@@ -5,7 +5,7 @@ use super::{
     faults::Fault,
     frames::Frame,
     plan::{Answer, Behaviour, Facts},
-    problem::Problem,
+    problem::{Problem, Shape},
 };
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
@@ -17,15 +17,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Letters and digits after the prefix of an id.
 const ID_LENGTH: usize = 24;
-
-/// Which family of headers and errors a route belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// OpenAI.
-    OpenAi,
-    /// Anthropic Messages.
-    Messages,
-}
 
 /// A request that was understood.
 #[derive(Clone, Debug)]

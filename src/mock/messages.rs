@@ -1,9 +1,10 @@
 //! Anthropic Messages and its token count.
 
 use super::{
-    exchange::{Protocol, Request, Shape, unique},
+    exchange::{Protocol, Request, unique},
     frames::Frame,
     plan::{Answer, Choice, Facts, Form, Tool, Turn, Usage},
+    problem::Shape,
     text::{fragments, list, pieces, string, text_of, words},
 };
 use serde_json::{Value, json};

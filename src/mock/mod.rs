@@ -22,8 +22,8 @@ use actix_web::{
     dev::Server,
     web::{self, Data, PayloadConfig, ServiceConfig},
 };
-use exchange::{Shape, serve, unique};
-use problem::Problem;
+use exchange::{serve, unique};
+use problem::{Problem, Shape};
 use std::{io, net::SocketAddr, time::Duration};
 
 /// Largest request body, in bytes.

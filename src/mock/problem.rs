@@ -1,7 +1,15 @@
 //! Errors of the mock in the shapes of the protocols.
 
-use super::exchange::Shape;
 use serde_json::{Value, json};
+
+/// Which family of headers and errors a route belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// OpenAI.
+    OpenAi,
+    /// Anthropic Messages.
+    Messages,
+}
 
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

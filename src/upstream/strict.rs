@@ -14,12 +14,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
 use bytes::BytesMut;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What carries the bytes of HTTP.
@@ -183,11 +184,15 @@ impl AsyncWrite for Wire {
     }
 }
 
+/// Made once: they look at the head of every request and of every answer.
+static HEAD_END: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+static DATE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b"\r\ndate: "));
+
 /// Where the `date` header stands in a request's head, the line break before it included. awc
 /// writes the whole head at once.
 fn date_header(request: &[u8]) -> Option<(usize, usize)> {
-    let head = request.get(..memmem::find(request, b"\r\n\r\n")?)?;
-    let start = memmem::find(head, b"\r\ndate: ")?;
+    let head = request.get(..HEAD_END.find(request)?)?;
+    let start = DATE.find(head)?;
     let line = memmem::find(head.get(start + 2..)?, b"\r\n").unwrap_or(head.len() - start - 2);
     Some((start, start + 2 + line))
 }
@@ -195,7 +200,7 @@ fn date_header(request: &[u8]) -> Option<(usize, usize)> {
 /// Makes the head of an answer that only the end of the connection delimits one of HTTP/1.0.
 fn correct_version(answer: &mut [u8]) {
     const VERSION: &[u8] = b"HTTP/1.1 ";
-    let Some(end) = memmem::find(answer, b"\r\n\r\n") else {
+    let Some(end) = HEAD_END.find(answer) else {
         return;
     };
     let head = answer.get(..end).unwrap_or_default();

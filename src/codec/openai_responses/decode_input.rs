@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::decode_parts::{decode_content, decode_output, joined};
+use super::decode_parts::{decode_content, decode_output, joined, text_block};
 use super::fields::{Fields, Foreign, missing, unsupported, wrong};
 use crate::chat::{
-    Block, Failure, Message, Opaque, OpaqueKind, PACKED_PREFIX, Protocol, Reasoning, Role, Text, ToolCall, ToolResult,
+    Block, Failure, Message, Opaque, OpaqueKind, PACKED_PREFIX, Protocol, Reasoning, Role, ToolCall, ToolResult,
 };
 
 /// A conversation in the making.
@@ -140,8 +140,4 @@ fn decode_opaque(data: String) -> Option<Opaque> {
         return Opaque::unpack(&data);
     }
     Some(Opaque { protocol: Protocol::OpenAiResponses, provider: String::new(), kind: OpaqueKind::Encrypted, data })
-}
-
-pub(super) fn text_block(text: String) -> Block {
-    Block::Text(Text { text, citations: Vec::new() })
 }

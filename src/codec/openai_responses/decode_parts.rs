@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::decode_input::text_block;
 use super::fields::{Fields, Foreign, missing, unsupported, wrong};
-use crate::chat::{Block, Document, DocumentSource, Failure, Image, MediaSource};
+use crate::chat::{Block, Document, DocumentSource, Failure, Image, MediaSource, Text};
 
 /// Content of a message.
 pub(super) fn decode_content(content: Value, path: &str, foreign: &mut Foreign) -> Result<Vec<Block>, Failure> {
@@ -90,4 +89,8 @@ fn refuse_id(part: &Fields, plain_path: &str) -> Result<(), Failure> {
 pub(super) fn joined(parts: Vec<Value>, separator: &str) -> String {
     let texts: Vec<&str> = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
     texts.join(separator)
+}
+
+pub(super) fn text_block(text: String) -> Block {
+    Block::Text(Text { text, citations: Vec::new() })
 }

@@ -4,9 +4,10 @@ mod events;
 
 use super::{
     chat::choice,
-    exchange::{Protocol, Request, Shape, now, unique},
+    exchange::{Protocol, Request, now, unique},
     frames::Frame,
     plan::{Answer, Facts, Form, Tool, Turn, Usage},
+    problem::Shape,
     text::{list, string, text_of, words},
 };
 use events::Events;
