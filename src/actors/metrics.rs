@@ -12,7 +12,7 @@ use actix::{
 use self::batches::{Appended, BATCH, Batches, append, count_dropped};
 use super::outbox::Outbox;
 use super::supervise::{Supervised, supervise};
-use super::{AskError, ask, tell};
+use super::{AskError, ask};
 use crate::settings::RequestLogSettings;
 use crate::store::{ErrorLog, RequestLog, Store};
 use crate::telemetry::Telemetry;
@@ -190,7 +190,8 @@ impl MetricsHandle {
         match outbox.push(row) {
             None => count_dropped::<R>(1, &self.telemetry),
             Some(waiting) if waiting.is_multiple_of(BATCH) => {
-                tell(&self.actor.load(), ManyWait, R::MAILBOX, &self.telemetry);
+                // Where it is lost, nothing else is: the actor looks each second.
+                drop(self.actor.load().try_send(ManyWait));
             }
             Some(_) => {}
         }

@@ -63,7 +63,7 @@ pub(super) async fn read(
     announced: Option<usize>,
     limit: usize,
 ) -> Result<Bytes, BodyError> {
-    // A stream keeps the body until its tokens are known: it shall take the room that it needs.
+    // A stream keeps the body until its tokens are known: a short one takes no more room than it needs.
     let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(limit).min(MOST_RESERVED));
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(Error::from)?;

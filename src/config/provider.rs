@@ -208,12 +208,18 @@ impl Provider {
 /// A header's value shorter than this is no secret, and would be found in innocent words.
 const SHORTEST_SECRET: usize = 8;
 
+/// Whether a value may well be an ordinary word, such as a kind of authentication, which an error
+/// would hold for other reasons.
+fn is_word(value: &str) -> bool {
+    value.len() < 16 && value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_')
+}
+
 /// The longest first, since one may be a part of another.
 fn hidden(secret: &Secret, params: &ProviderParams) -> Vec<Secret> {
     let headers = params.headers.iter().filter(|(name, _)| is_secret_header(name));
     // Credentials may be quoted without their scheme (RFC 9110, 11.4).
     let parts = headers.flat_map(|(_, value)| [Some(value.as_str()), value.split_once(' ').map(|(_, token)| token)]);
-    let parts = parts.flatten().map(str::trim).filter(|part| part.len() >= SHORTEST_SECRET);
+    let parts = parts.flatten().map(str::trim).filter(|part| part.len() >= SHORTEST_SECRET && !is_word(part));
     let mut hidden: Vec<&str> = parts.chain(Some(secret.expose()).filter(|key| !key.is_empty())).collect();
     hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
     hidden.into_iter().map(|text| Secret::new(text.to_owned())).collect()
@@ -240,7 +246,7 @@ mod tests {
     #[test]
     fn a_key_and_what_secret_headers_hold_is_hidden_the_longest_first() {
         let headers =
-            [("authorization", "Basic dXNlcjpwYXNz"), ("x-token-kind", "short"), ("x-region", "eu-central-1")];
+            [("authorization", "Basic dXNlcjpwYXNz"), ("x-token-kind", "standard"), ("x-region", "eu-central-1")];
         let params = ProviderParams {
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             ..ProviderParams::default()

@@ -40,8 +40,9 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; 
 /// Longer than any healthy write, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Adds rows that are not in the sums of the logs yet, 10,000 at most.
+/// Adds rows that are not in the sums of the logs yet, [`COUNTED_AT_ONCE`] at most.
 const COUNT_ROWS: &str = include_str!("logs/count_rows.sql");
+const COUNTED_AT_ONCE: i64 = 10_000;
 
 /// So many rows wait to be counted together, which costs a tenth of what it costs to count a batch
 /// at a time. Who asks for the sums before counts them first.
@@ -152,8 +153,11 @@ impl SqliteStore {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Sqlite) -> Work<'c, T> + Send + 'static,
     {
-        while self.read(|c| Box::pin(are_rows_uncounted(c))).await? {
+        // What is written meanwhile is not waited for, or there might be no end.
+        let mut waiting = self.read(|c| Box::pin(async move { Ok(c.spawn_blocking(uncounted).await?) })).await?;
+        while waiting > 0 {
             self.write(|c| Box::pin(async move { Ok(c.batch_execute(COUNT_ROWS).await?) })).await?;
+            waiting = waiting.saturating_sub(COUNTED_AT_ONCE);
         }
         self.read(work).await
     }
@@ -249,11 +253,6 @@ fn file_name(path: &Path) -> Result<String, StoreError> {
     let path = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
     let name = path.into_os_string().into_string();
     name.map_err(|_name| StoreError::Unsupported("the path is not UTF-8".to_owned()))
-}
-
-async fn are_rows_uncounted(c: &mut Sqlite) -> Result<bool, StoreError> {
-    let some = "EXISTS (SELECT 1 FROM request_logs WHERE id > (SELECT counted FROM log_progress))";
-    Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(some)).get_result(c).await?)
 }
 
 /// How many rows wait to be counted, at most.

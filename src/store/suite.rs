@@ -97,6 +97,7 @@ macro_rules! store_test_suite {
             a_silent_replica_is_left_out_and_a_forgotten_one_removed
             text_that_no_database_can_hold_is_refused_by_field
             a_log_row_with_a_nul_does_not_spoil_its_batch
+            ids_that_begin_anew_are_counted_although_some_rows_before_were_not
             rollups_equal_a_plain_count_whatever_was_done_to_the_rows
             pages_by_cursor_and_by_number_show_every_row_once
             a_row_is_read_with_all_its_columns_and_deleted_by_id

@@ -67,7 +67,8 @@ impl Outcomes {
         match self.successes.push(report) {
             None => self.telemetry.mailbox_dropped.with_label_values(&["provider_pool"]).inc(),
             Some(waiting) if waiting == 1 || waiting.is_multiple_of(AGAIN) => {
-                tell(&self.actor.load(), SuccessesWait, "provider_pool", &self.telemetry);
+                // Where it is lost, nothing else is: whatever the actor does next, it takes in what waits.
+                drop(self.actor.load().try_send(SuccessesWait));
             }
             Some(_) => {}
         }

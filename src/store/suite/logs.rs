@@ -78,6 +78,25 @@ fn rollups(database: &impl TestDatabase, table: &str, unit: &str) -> (Vec<String
     (kept, counted)
 }
 
+pub(in crate::store) async fn ids_that_begin_anew_are_counted_although_some_rows_before_were_not(
+    database: impl TestDatabase,
+) {
+    let store = open(&database).await;
+    for _ in 0..2 {
+        store.append_request_logs(&many(20, 3)).await.unwrap();
+        store.log_stats(RequestFilter::default()).await.unwrap();
+        store.append_request_logs(&many(5, 4)).await.unwrap();
+        database.execute("DELETE FROM request_logs");
+        store.append_request_logs(&many(10, 5)).await.unwrap();
+        store.log_stats(RequestFilter::default()).await.unwrap();
+        for (table, unit) in [("log_hours", "hour"), ("log_days", "day")] {
+            let (kept, counted) = rollups(&database, table, unit);
+            assert_eq!(kept, counted, "{table}");
+            assert!(!kept.is_empty());
+        }
+    }
+}
+
 pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_the_rows(database: impl TestDatabase) {
     let store = open(&database).await;
     store.append_request_logs(&many(1500, 1)).await.unwrap();
