@@ -14,7 +14,7 @@ SELECT timestamp - ((timestamp % 300000) + 300000) % 300000, COALESCE(provider_n
 FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
 INSERT INTO temp.new_bins
-SELECT start, provider_name, model_requested, credential_name, 0, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
+SELECT start, provider_name, model_requested, credential_name, metric, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
         WHEN value < 32 THEN 16 + (value - 16) / 2
         WHEN value < 64 THEN 24 + (value - 32) / 4
         WHEN value < 128 THEN 32 + (value - 64) / 8
@@ -38,38 +38,11 @@ SELECT start, provider_name, model_requested, credential_name, 0, CASE WHEN valu
         WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END, COUNT(*)
 FROM (
     SELECT timestamp - ((timestamp % 300000) + 300000) % 300000 AS start, COALESCE(provider_name, '') AS provider_name,
-        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, total_duration_ms AS value
-    FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) AND total_duration_ms IS NOT NULL
-) GROUP BY 1, 2, 3, 4, 6;
-
-INSERT INTO temp.new_bins
-SELECT start, provider_name, model_requested, credential_name, 1, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
-        WHEN value < 32 THEN 16 + (value - 16) / 2
-        WHEN value < 64 THEN 24 + (value - 32) / 4
-        WHEN value < 128 THEN 32 + (value - 64) / 8
-        WHEN value < 256 THEN 40 + (value - 128) / 16
-        WHEN value < 512 THEN 48 + (value - 256) / 32
-        WHEN value < 1024 THEN 56 + (value - 512) / 64
-        WHEN value < 2048 THEN 64 + (value - 1024) / 128
-        WHEN value < 4096 THEN 72 + (value - 2048) / 256
-        WHEN value < 8192 THEN 80 + (value - 4096) / 512
-        WHEN value < 16384 THEN 88 + (value - 8192) / 1024
-        WHEN value < 32768 THEN 96 + (value - 16384) / 2048
-        WHEN value < 65536 THEN 104 + (value - 32768) / 4096
-        WHEN value < 131072 THEN 112 + (value - 65536) / 8192
-        WHEN value < 262144 THEN 120 + (value - 131072) / 16384
-        WHEN value < 524288 THEN 128 + (value - 262144) / 32768
-        WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
-        WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
-        WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
-        WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
-        WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
-        WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END, COUNT(*)
-FROM (
-    SELECT timestamp - ((timestamp % 300000) + 300000) % 300000 AS start, COALESCE(provider_name, '') AS provider_name,
-        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, ttft_ms AS value
-    FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) AND ttft_ms IS NOT NULL
-) GROUP BY 1, 2, 3, 4, 6;
+        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, metric,
+        CASE metric WHEN 0 THEN total_duration_ms ELSE ttft_ms END AS value
+    FROM request_logs CROSS JOIN (SELECT 0 AS metric UNION ALL SELECT 1)
+    WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress)
+) WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6;
 
 INSERT INTO log_hours (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
 SELECT start - ((start % 3600000) + 3600000) % 3600000, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated,
