@@ -298,7 +298,7 @@ mod tests {
         let store = store::open(&crate::settings::DatabaseSettings::plain(url)).await.unwrap();
         let day = Duration::from_secs(86_400);
         let old = RequestLog { timestamp: chrono::Utc::now() - 2 * day, ..row() };
-        let append = async || store.append_request_logs(&[old.clone(), row()]).await.unwrap();
+        let append = async || store.append_request_logs(vec![old.clone(), row()].into()).await.unwrap();
         let count = async || {
             store.log_stats(RequestFilter::default()).await.unwrap()[&(Dimension::All, String::new())].requests
         };

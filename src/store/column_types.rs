@@ -125,7 +125,14 @@ impl FromSql<TextList, Sqlite> for Texts {
 
 impl ToSql<Instant, Sqlite> for Moment {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.0.timestamp_millis());
+        ToSql::<Instant, Sqlite>::to_sql(&self.0, out)
+    }
+}
+
+/// Anything below a millisecond is left out.
+impl ToSql<Instant, Sqlite> for DateTime<Utc> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.timestamp_millis());
         Ok(IsNull::No)
     }
 }

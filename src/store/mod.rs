@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod secrets;
 mod sqlite;
+mod sqlite_rows;
 #[cfg(test)]
 mod suite;
 mod text;
@@ -114,10 +115,10 @@ pub trait Store: History + Logs + Replicas + Secrets + Send + Sync {
     async fn delete_credential(&self, id: i32, actor: &str) -> Result<Committed<()>, StoreError>;
 
     /// Appends all `rows` or none.
-    async fn append_request_logs(&self, rows: &[RequestLog]) -> Result<(), StoreError>;
+    async fn append_request_logs(&self, rows: Arc<Vec<RequestLog>>) -> Result<(), StoreError>;
 
     /// Appends all `rows` or none.
-    async fn append_error_logs(&self, rows: &[ErrorLog]) -> Result<(), StoreError>;
+    async fn append_error_logs(&self, rows: Arc<Vec<ErrorLog>>) -> Result<(), StoreError>;
 
     /// Removes the request logs from before `before` and returns how many they were.
     async fn prune_request_logs(&self, before: DateTime<Utc>) -> Result<usize, StoreError>;

@@ -260,12 +260,12 @@ macro_rules! diesel_store {
                 write_as!(self, delete_credential, id, actor)
             }
 
-            async fn append_request_logs(&self, rows: &[RequestLog]) -> Result<(), StoreError> {
-                if rows.is_empty() { Ok(()) } else { self.insert_request_logs(rows.to_vec()).await }
+            async fn append_request_logs(&self, rows: Arc<Vec<RequestLog>>) -> Result<(), StoreError> {
+                if rows.is_empty() { Ok(()) } else { self.insert_request_logs(rows).await }
             }
 
-            async fn append_error_logs(&self, rows: &[ErrorLog]) -> Result<(), StoreError> {
-                if rows.is_empty() { Ok(()) } else { self.insert_error_logs(rows.to_vec()).await }
+            async fn append_error_logs(&self, rows: Arc<Vec<ErrorLog>>) -> Result<(), StoreError> {
+                if rows.is_empty() { Ok(()) } else { self.insert_error_logs(rows).await }
             }
 
             async fn prune_request_logs(&self, before: chrono::DateTime<chrono::Utc>) -> Result<usize, StoreError> {

@@ -17,11 +17,13 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Work;
 use super::history::history_store;
 use super::io::Io;
+use super::logs::count::{COUNT_ROWS, COUNTED_AT_ONCE};
 use super::logs::queries::logs_store;
 use super::migrations::{self, Inspection, SchemaState};
 use super::queries::diesel_store;
 use super::replicas::replicas_store;
 use super::secrets::secrets_store;
+use super::sqlite_rows::{InsertError, InsertRequest};
 
 type Sqlite = SyncConnectionWrapper<SqliteConnection>;
 
@@ -40,13 +42,9 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA synchronous = NORMAL; 
 /// Longer than any healthy write, shorter than the patience of an admin.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Adds rows that are not in the sums of the logs yet, [`COUNTED_AT_ONCE`] at most.
-const COUNT_ROWS: &str = include_str!("logs/count_rows.sql");
-const COUNTED_AT_ONCE: i64 = 10_000;
-
 /// So many rows wait to be counted together, which costs a tenth of what it costs to count a batch
 /// at a time. Who asks for the sums before counts them first.
-const COUNTED_TOGETHER: i64 = 5000;
+const COUNTED_TOGETHER: i64 = COUNTED_AT_ONCE;
 
 /// The store in one SQLite file.
 pub(super) struct SqliteStore {
@@ -56,16 +54,6 @@ pub(super) struct SqliteStore {
     /// SQLite has one writer. Waiting for it in line is fair; waiting in SQLite's busy loop is not.
     turn: Arc<Mutex<()>>,
     sealer: Arc<Sealer>,
-}
-
-/// Inserts rows into a log one by one: the statement is prepared once for all of them, while one
-/// for many rows would have to be read anew each time, which takes longer than the rows do.
-macro_rules! insert_each {
-    ($c:ident, $table:ident, $logs:ident) => {
-        for log in $logs {
-            diesel::RunQueryDsl::execute(diesel::insert_into($table::table).values(log), $c)?;
-        }
-    };
 }
 
 impl SqliteStore {
@@ -156,27 +144,23 @@ impl SqliteStore {
         // What is written meanwhile is not waited for, or there might be no end.
         let mut waiting = self.read(|c| Box::pin(async move { Ok(c.spawn_blocking(uncounted).await?) })).await?;
         while waiting > 0 {
-            self.write(|c| Box::pin(async move { Ok(c.batch_execute(COUNT_ROWS).await?) })).await?;
+            self.write(|c| Box::pin(async move { Ok(c.batch_execute(&COUNT_ROWS).await?) })).await?;
             waiting = waiting.saturating_sub(COUNTED_AT_ONCE);
         }
         self.read(work).await
     }
 
     /// Appends all `logs` or none.
-    async fn insert_request_logs(&self, logs: Vec<RequestLog>) -> Result<(), StoreError> {
+    async fn insert_request_logs(&self, logs: Arc<Vec<RequestLog>>) -> Result<(), StoreError> {
         self.insert(move |c| {
-            insert_each!(c, request_logs, logs);
-            if uncounted(c)? >= COUNTED_TOGETHER { SimpleConnection::batch_execute(c, COUNT_ROWS) } else { Ok(()) }
+            logs.iter().try_for_each(|log| InsertRequest(log).run(c))?;
+            if uncounted(c)? >= COUNTED_TOGETHER { SimpleConnection::batch_execute(c, &COUNT_ROWS) } else { Ok(()) }
         })
         .await
     }
 
-    async fn insert_error_logs(&self, logs: Vec<ErrorLog>) -> Result<(), StoreError> {
-        self.insert(move |c| {
-            insert_each!(c, error_logs, logs);
-            Ok(())
-        })
-        .await
+    async fn insert_error_logs(&self, logs: Arc<Vec<ErrorLog>>) -> Result<(), StoreError> {
+        self.insert(move |c| logs.iter().try_for_each(|log| InsertError(log).run(c))).await
     }
 
     /// Runs `work` in a transaction. Diesel's async side cannot insert many rows into SQLite at
@@ -281,6 +265,7 @@ mod tests {
     use diesel::{QueryableByName, RunQueryDsl as _, SqliteConnection, sql_query};
     use tempfile::TempDir;
 
+    use crate::store::sqlite_rows::InsertRequest;
     use crate::store::suite::{TestDatabase, request_log, settings, store_test_suite};
     use crate::store::{SchemaState, StoreError, inspect, open};
 
@@ -337,11 +322,30 @@ mod tests {
         assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Missing);
         assert!(!database.path().exists());
         database.execute("CREATE TABLE strangers (id INTEGER)");
-        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(4));
+        assert_eq!(inspect(&settings(&database.url(), 1)).await.unwrap().schema, SchemaState::Pending(5));
         assert_eq!(database.texts("SELECT name AS value FROM sqlite_master"), ["strangers"]);
         open(&settings(&database.url(), 1)).await.unwrap();
         let current = inspect(&settings(&database.url(), 1)).await.unwrap();
         assert_eq!((current.schema, current.loaded.unwrap().version), (SchemaState::Current, 0));
+    }
+
+    #[tokio::test]
+    async fn a_row_is_checked_without_a_table_made_for_it() {
+        #[derive(QueryableByName)]
+        struct Step {
+            #[diesel(sql_type = Text)]
+            opcode: String,
+        }
+        let database = SqliteFile::create();
+        open(&settings(&database.url(), 1)).await.unwrap();
+        let (log, c) = (request_log("r"), &mut database.connection());
+        let statement = diesel::debug_query(&InsertRequest(&log)).to_string();
+        let statement = statement.split(" -- ").next().unwrap().replace('?', "1");
+        let steps: Vec<Step> = sql_query(format!("EXPLAIN {statement}")).load(c).unwrap();
+        assert!(steps.iter().any(|step| step.opcode == "IdxInsert"));
+        assert!(steps.iter().all(|step| step.opcode != "OpenEphemeral"));
+        let unknown = crate::store::RequestLog { outcome: "unknown".to_owned(), ..log };
+        assert!(InsertRequest(&unknown).run(c).unwrap_err().to_string().starts_with("CHECK constraint failed"));
     }
 
     #[tokio::test]
@@ -371,8 +375,8 @@ mod tests {
         let database = SqliteFile::create();
         let store = open(&settings(&database.url(), 1)).await.unwrap();
         for n in 0..20 {
-            let logs = [request_log(&format!("r{n}"))];
-            let mut call = store.append_request_logs(&logs);
+            let logs = vec![request_log(&format!("r{n}"))].into();
+            let mut call = store.append_request_logs(logs);
             // One poll starts it; then its caller goes away.
             let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(matches!(polled, Poll::Pending | Poll::Ready(Ok(()))));

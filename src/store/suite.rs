@@ -446,8 +446,8 @@ pub(super) async fn five_thousand_log_rows_are_appended_at_once(database: impl T
     let store = open(&database).await;
     let mut rows: Vec<RequestLog> = (0..5000).map(|n| request_log(&format!("r{n}"))).collect();
     rows[4321].error_category = Some("timeout".into());
-    store.append_request_logs(&rows).await.unwrap();
-    store.append_request_logs(&[]).await.unwrap();
+    store.append_request_logs(rows.clone().into()).await.unwrap();
+    store.append_request_logs(Arc::default()).await.unwrap();
     let count = |filter: &str| {
         let sql = format!("SELECT CAST(COUNT(*) AS TEXT) AS value FROM request_logs WHERE {filter}");
         database.texts(&sql)
@@ -463,7 +463,7 @@ pub(super) async fn old_log_rows_are_pruned_and_counted(database: impl TestDatab
     let aged = |days: i64| RequestLog { timestamp: now - Duration::days(days), ..request_log(&format!("day {days}")) };
     let mut rows = vec![aged(40); 12_000];
     rows.extend([aged(31), aged(30), aged(29)]);
-    store.append_request_logs(&rows).await.unwrap();
+    store.append_request_logs(rows.clone().into()).await.unwrap();
     assert_eq!(store.prune_request_logs(now - Duration::days(30)).await.unwrap(), 12_001);
     let left = database.texts("SELECT request_id AS value FROM request_logs ORDER BY id");
     assert_eq!(left, ["day 30", "day 29"]);
@@ -474,7 +474,7 @@ pub(super) async fn a_batch_of_log_rows_is_appended_whole_or_not_at_all(database
     let store = open(&database).await;
     let mut rows: Vec<RequestLog> = (0..2000).map(|n| request_log(&format!("r{n}"))).collect();
     rows[1999].outcome = "unheard-of".into();
-    assert!(store.append_request_logs(&rows).await.is_err());
+    assert!(store.append_request_logs(rows.clone().into()).await.is_err());
     assert_eq!(database.texts("SELECT request_id AS value FROM request_logs"), [""; 0]);
 }
 

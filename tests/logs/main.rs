@@ -170,7 +170,7 @@ async fn measure_writes(database: &str, store: &dyn Store) {
     let mut number = 0;
     let mut insert = async || {
         number += 1;
-        store.append_request_logs(&batch(1000, number)).await.unwrap();
+        store.append_request_logs(batch(1000, number).into()).await.unwrap();
     };
     timed(database, "insert 1000 rows", &mut insert).await;
     let before = Utc::now() - chrono::Duration::days(DAYS) + chrono::Duration::hours(2);

@@ -9,8 +9,9 @@ use crate::actors::outbox::Outbox;
 use crate::store::{ErrorLog, LogRow, RequestLog, Store, StoreError};
 use crate::telemetry::Telemetry;
 
-/// Rows of one insert.
-pub(super) const BATCH: usize = 500;
+/// Rows of one insert: so many that a transaction costs each of them little, and no more than PostgreSQL takes parameters
+/// for (65,535).
+pub(super) const BATCH: usize = 1500;
 
 /// A row, and the table it goes to.
 #[async_trait]
@@ -19,7 +20,7 @@ pub(super) trait Row: LogRow {
     const MAILBOX: &'static str;
 
     /// Stores all `rows` or none.
-    async fn store(store: &dyn Store, rows: &[Self]) -> Result<(), StoreError>;
+    async fn store(store: &dyn Store, rows: Arc<Vec<Self>>) -> Result<(), StoreError>;
 
     /// Our id of the request that it is about.
     fn request_id(&self) -> &str;
@@ -50,7 +51,7 @@ pub(super) struct Appended<R> {
 impl Row for RequestLog {
     const MAILBOX: &'static str = "request_log";
 
-    async fn store(store: &dyn Store, rows: &[Self]) -> Result<(), StoreError> {
+    async fn store(store: &dyn Store, rows: Arc<Vec<Self>>) -> Result<(), StoreError> {
         store.append_request_logs(rows).await
     }
 
@@ -63,7 +64,7 @@ impl Row for RequestLog {
 impl Row for ErrorLog {
     const MAILBOX: &'static str = "error_log";
 
-    async fn store(store: &dyn Store, rows: &[Self]) -> Result<(), StoreError> {
+    async fn store(store: &dyn Store, rows: Arc<Vec<Self>>) -> Result<(), StoreError> {
         store.append_error_logs(rows).await
     }
 
@@ -75,16 +76,20 @@ impl Row for ErrorLog {
 /// Stores `rows`. One that the database refuses must not hold up the others for ever, so after a
 /// refusal they are stored one by one.
 pub(super) async fn append<R: Row>(store: &dyn Store, rows: Vec<R>) -> Appended<R> {
-    match R::store(store, &rows).await {
+    let rows = Arc::new(rows);
+    let refusal = match R::store(store, Arc::clone(&rows)).await {
         Ok(()) => return Appended { left: Vec::new(), refused: 0 },
-        Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => return Appended { left: rows, refused: 0 },
-        Err(_refusal) => {}
+        Err(error) => error,
+    };
+    let rows = Arc::unwrap_or_clone(rows);
+    if is_passing(&refusal) {
+        return Appended { left: rows, refused: 0 };
     }
     let (mut refused, mut rows) = (0, rows.into_iter());
     while let Some(row) = rows.next() {
-        match R::store(store, std::slice::from_ref(&row)).await {
+        match R::store(store, Arc::new(vec![row.clone()])).await {
             Ok(()) => {}
-            Err(StoreError::Unavailable(_) | StoreError::Busy(_)) => {
+            Err(error) if is_passing(&error) => {
                 let left = std::iter::once(row).chain(rows).collect();
                 return Appended { left, refused };
             }
@@ -96,6 +101,11 @@ pub(super) async fn append<R: Row>(store: &dyn Store, rows: Vec<R>) -> Appended<
         }
     }
     Appended { left: Vec::new(), refused }
+}
+
+/// Whether the same rows may be stored later.
+const fn is_passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
 }
 
 // === impl Batches ===

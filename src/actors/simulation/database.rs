@@ -341,11 +341,11 @@ impl Store for Link {
         self.change(actor, delete).await
     }
 
-    async fn append_request_logs(&self, _: &[RequestLog]) -> Result<(), StoreError> {
+    async fn append_request_logs(&self, _: Arc<Vec<RequestLog>>) -> Result<(), StoreError> {
         not_simulated()
     }
 
-    async fn append_error_logs(&self, _: &[ErrorLog]) -> Result<(), StoreError> {
+    async fn append_error_logs(&self, _: Arc<Vec<ErrorLog>>) -> Result<(), StoreError> {
         not_simulated()
     }
 

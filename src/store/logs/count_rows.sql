@@ -3,46 +3,31 @@
 -- Two may do this one after the other: where nothing is left, all stays as it is.
 UPDATE log_progress SET seen = COALESCE((SELECT MAX(id) FROM (SELECT id FROM request_logs WHERE id > counted ORDER BY id LIMIT 10000)), counted);
 
+CREATE TEMP TABLE IF NOT EXISTS new_groups (start INTEGER, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, duration_bin, ttft_bin, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests);
 CREATE TEMP TABLE IF NOT EXISTS new_sums (start INTEGER, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests);
 CREATE TEMP TABLE IF NOT EXISTS new_bins (start INTEGER, provider_name, model_requested, credential_name, metric, bin, requests);
 
-INSERT INTO temp.new_sums
+-- The rows are read and sorted once only, which is most of the work; what follows has only their groups to do with.
+INSERT INTO temp.new_groups
 SELECT timestamp - ((timestamp % 300000) + 300000) % 300000, COALESCE(provider_name, ''), COALESCE(substr(model_requested, 1, 255), ''),
-    credential_name, client, status_code, outcome, is_streaming, estimated,
+    credential_name, client, status_code, outcome, is_streaming, estimated, {bin of total_duration_ms}, {bin of ttft_ms},
     COUNT(*), SUM(COALESCE(input_tokens, 0)), SUM(COALESCE(output_tokens, 0)), SUM(COALESCE(total_tokens, 0)),
     SUM(COALESCE(cost_microusd, 0)), COUNT(cost_microusd), SUM(total_duration_ms), SUM(COALESCE(ttft_ms, 0)), COUNT(ttft_ms)
-FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+FROM request_logs WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress)
+GROUP BY 10, 11, 6, 8, 9, 1, 7, 2, 3, 4, 5;
+
+INSERT INTO temp.new_sums
+SELECT start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated,
+    SUM(requests), SUM(input_tokens), SUM(output_tokens), SUM(total_tokens), SUM(cost_microusd), SUM(priced), SUM(duration_ms), SUM(ttft_ms), SUM(ttft_requests)
+FROM temp.new_groups GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
 
 INSERT INTO temp.new_bins
-SELECT start, provider_name, model_requested, credential_name, metric, CASE WHEN value < 0 THEN 0 WHEN value < 16 THEN value
-        WHEN value < 32 THEN 16 + (value - 16) / 2
-        WHEN value < 64 THEN 24 + (value - 32) / 4
-        WHEN value < 128 THEN 32 + (value - 64) / 8
-        WHEN value < 256 THEN 40 + (value - 128) / 16
-        WHEN value < 512 THEN 48 + (value - 256) / 32
-        WHEN value < 1024 THEN 56 + (value - 512) / 64
-        WHEN value < 2048 THEN 64 + (value - 1024) / 128
-        WHEN value < 4096 THEN 72 + (value - 2048) / 256
-        WHEN value < 8192 THEN 80 + (value - 4096) / 512
-        WHEN value < 16384 THEN 88 + (value - 8192) / 1024
-        WHEN value < 32768 THEN 96 + (value - 16384) / 2048
-        WHEN value < 65536 THEN 104 + (value - 32768) / 4096
-        WHEN value < 131072 THEN 112 + (value - 65536) / 8192
-        WHEN value < 262144 THEN 120 + (value - 131072) / 16384
-        WHEN value < 524288 THEN 128 + (value - 262144) / 32768
-        WHEN value < 1048576 THEN 136 + (value - 524288) / 65536
-        WHEN value < 2097152 THEN 144 + (value - 1048576) / 131072
-        WHEN value < 4194304 THEN 152 + (value - 2097152) / 262144
-        WHEN value < 8388608 THEN 160 + (value - 4194304) / 524288
-        WHEN value < 16777216 THEN 168 + (value - 8388608) / 1048576
-        WHEN value < 33554432 THEN 176 + (value - 16777216) / 2097152 ELSE 184 END, COUNT(*)
+SELECT start, provider_name, model_requested, credential_name, metric, bin, SUM(requests)
 FROM (
-    SELECT timestamp - ((timestamp % 300000) + 300000) % 300000 AS start, COALESCE(provider_name, '') AS provider_name,
-        COALESCE(substr(model_requested, 1, 255), '') AS model_requested, credential_name, metric,
-        CASE metric WHEN 0 THEN total_duration_ms ELSE ttft_ms END AS value
-    FROM request_logs CROSS JOIN (SELECT 0 AS metric UNION ALL SELECT 1)
-    WHERE id > (SELECT counted FROM log_progress) AND id <= (SELECT seen FROM log_progress)
-) WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6;
+    SELECT start, provider_name, model_requested, credential_name, 0 AS metric, duration_bin AS bin, requests FROM temp.new_groups
+    UNION ALL
+    SELECT start, provider_name, model_requested, credential_name, 1, ttft_bin, requests FROM temp.new_groups WHERE ttft_bin IS NOT NULL
+) GROUP BY 1, 2, 3, 4, 5, 6;
 
 INSERT INTO log_hours (start, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated, requests, input_tokens, output_tokens, total_tokens, cost_microusd, priced, duration_ms, ttft_ms, ttft_requests)
 SELECT start - ((start % 3600000) + 3600000) % 3600000, provider_name, model_requested, credential_name, client, status_code, outcome, is_streaming, estimated,
@@ -108,6 +93,7 @@ CROSS JOIN (SELECT 0 AS dimension UNION ALL SELECT 1 UNION ALL SELECT 2 UNION AL
 WHERE unit > 300 OR dimension = 0 GROUP BY 1, 2, 3, 4, 5, 6
 ON CONFLICT DO UPDATE SET requests = requests + excluded.requests;
 
+DELETE FROM temp.new_groups;
 DELETE FROM temp.new_sums;
 DELETE FROM temp.new_bins;
 

@@ -1,6 +1,7 @@
 //! Reading and deleting what is logged.
 
 mod bins;
+pub(super) mod count;
 pub(super) mod figures;
 mod filter;
 pub(super) mod page;

@@ -190,12 +190,14 @@ impl PostgresStore {
     }
 
     /// Appends all `logs` or none.
-    async fn insert_request_logs(&self, mut logs: Vec<RequestLog>) -> Result<(), StoreError> {
+    async fn insert_request_logs(&self, logs: Arc<Vec<RequestLog>>) -> Result<(), StoreError> {
+        let mut logs = Arc::unwrap_or_clone(logs);
         logs.iter_mut().for_each(LogRow::replace_nul);
         self.write_aside(move |c| Box::pin(async move { insert_in_chunks!(c, request_logs, logs) })).await
     }
 
-    async fn insert_error_logs(&self, mut logs: Vec<ErrorLog>) -> Result<(), StoreError> {
+    async fn insert_error_logs(&self, logs: Arc<Vec<ErrorLog>>) -> Result<(), StoreError> {
+        let mut logs = Arc::unwrap_or_clone(logs);
         logs.iter_mut().for_each(LogRow::replace_nul);
         self.write_aside(move |c| Box::pin(async move { insert_in_chunks!(c, error_logs, logs) })).await
     }

@@ -204,7 +204,7 @@ async fn a_change_that_cannot_get_its_turn_is_refused_and_holds_nobody_else_up()
     operator.batch_execute("BEGIN; UPDATE config_version SET version = version").await.unwrap();
     let others = async {
         assert_eq!(store.load().await.unwrap().version, 0);
-        store.append_request_logs(&[request_log("r")]).await.unwrap();
+        store.append_request_logs(vec![request_log("r")].into()).await.unwrap();
         store.heartbeat(replica("a", 0, chrono::Duration::zero())).await.unwrap();
         store.prune_request_logs(Utc::now()).await.unwrap();
     };
@@ -219,7 +219,7 @@ async fn old_logs_are_left_to_the_replica_that_deletes_them_now() {
     let database = Database::create();
     let store = open(&settings(&database.url(), 2)).await.unwrap();
     let old = crate::store::RequestLog { timestamp: Utc::now() - chrono::Duration::days(2), ..request_log("old") };
-    store.append_request_logs(&[old]).await.unwrap();
+    store.append_request_logs(vec![old].into()).await.unwrap();
     let mut other = Target::new(&settings(&database.url(), 1)).unwrap().connect().await.unwrap();
     other.batch_execute("SET idle_in_transaction_session_timeout = 0").await.unwrap();
     other.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(5495821037143)").await.unwrap();
@@ -286,12 +286,12 @@ async fn whatever_ends_a_connection_is_unavailable() {
     let (mut number, mut failures) = (0, BTreeSet::new());
     while is_pending(&mut cutting) {
         number += 1;
-        let logs = [request_log("r")];
+        let logs = vec![request_log("r")].into();
         let (key, beat) = (format!("p{number}"), replica("a", 0, chrono::Duration::zero()));
         let written = store.create_provider(provider(&key), "ann");
         let others = join_all((0..3).map(|_| store.load()));
         let (written, (loaded, (logged, beaten))) =
-            join(written, join(others, join(store.append_request_logs(&logs), store.heartbeat(beat)))).await;
+            join(written, join(others, join(store.append_request_logs(logs), store.heartbeat(beat)))).await;
         let loaded = loaded.into_iter().map(|loaded| loaded.map(drop));
         let all = [written.map(drop), logged, beaten.map(drop)];
         failures.extend(all.into_iter().chain(loaded).filter_map(Result::err).map(|error| format!("{error:?}")));

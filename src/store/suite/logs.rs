@@ -83,11 +83,11 @@ pub(in crate::store) async fn ids_that_begin_anew_are_counted_although_some_rows
 ) {
     let store = open(&database).await;
     for _ in 0..2 {
-        store.append_request_logs(&many(20, 3)).await.unwrap();
+        store.append_request_logs(many(20, 3).into()).await.unwrap();
         store.log_stats(RequestFilter::default()).await.unwrap();
-        store.append_request_logs(&many(5, 4)).await.unwrap();
+        store.append_request_logs(many(5, 4).into()).await.unwrap();
         database.execute("DELETE FROM request_logs");
-        store.append_request_logs(&many(10, 5)).await.unwrap();
+        store.append_request_logs(many(10, 5).into()).await.unwrap();
         store.log_stats(RequestFilter::default()).await.unwrap();
         for (table, unit) in [("log_hours", "hour"), ("log_days", "day")] {
             let (kept, counted) = rollups(&database, table, unit);
@@ -99,7 +99,7 @@ pub(in crate::store) async fn ids_that_begin_anew_are_counted_although_some_rows
 
 pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_the_rows(database: impl TestDatabase) {
     let store = open(&database).await;
-    store.append_request_logs(&many(1500, 1)).await.unwrap();
+    store.append_request_logs(many(1500, 1).into()).await.unwrap();
     // SQLite counts some thousand rows together, unless somebody asks.
     store.log_stats(RequestFilter::default()).await.unwrap();
     let check = |rows: usize| {
@@ -145,7 +145,7 @@ pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_t
     database.execute("DELETE FROM request_logs");
     check(0);
     // Ids may begin anew, and rows may be written with plain SQL: these count when somebody asks.
-    store.append_request_logs(&many(50, 8)).await.unwrap();
+    store.append_request_logs(many(50, 8).into()).await.unwrap();
     store.log_stats(RequestFilter::default()).await.unwrap();
     check(50);
     let columns = "timestamp, request_id, endpoint, credential_name, client, model_requested, client_protocol, \
@@ -162,7 +162,7 @@ pub(in crate::store) async fn rollups_equal_a_plain_count_whatever_was_done_to_t
 
 pub(in crate::store) async fn pages_by_cursor_and_by_number_show_every_row_once(database: impl TestDatabase) {
     let store = open(&database).await;
-    store.append_request_logs(&many(300, 2)).await.unwrap();
+    store.append_request_logs(many(300, 2).into()).await.unwrap();
     let filter = RequestFilter { is_streaming: Some(true), ..RequestFilter::default() };
     for (sort, descending) in REQUEST_SORTS.iter().flat_map(|sort| [(*sort, true), (*sort, false)]) {
         let (mut begin, mut by_cursor, mut by_number) = (Begin::Skip(0), Vec::new(), Vec::new());
@@ -196,7 +196,7 @@ pub(in crate::store) async fn pages_by_cursor_and_by_number_show_every_row_once(
     }
 }
 
-fn error_log(request_id: &str) -> ErrorLog {
+pub(in crate::store) fn error_log(request_id: &str) -> ErrorLog {
     ErrorLog {
         request_id: request_id.to_owned(),
         timestamp: origin(),
@@ -227,8 +227,8 @@ fn error_log(request_id: &str) -> ErrorLog {
 pub(in crate::store) async fn a_row_is_read_with_all_its_columns_and_deleted_by_id(database: impl TestDatabase) {
     let store = open(&database).await;
     let row = RequestLog { response_body: Some("answer".to_owned()), ..request_log("one") };
-    store.append_request_logs(&[row.clone(), request_log("two")]).await.unwrap();
-    store.append_error_logs(&[error_log("one"), error_log("two")]).await.unwrap();
+    store.append_request_logs(vec![row.clone(), request_log("two")].into()).await.unwrap();
+    store.append_error_logs(vec![error_log("one"), error_log("two")].into()).await.unwrap();
     let found = store.request_log(1).await.unwrap().unwrap();
     assert_eq!((found.item.request_id.as_str(), found.response_body.as_deref()), ("one", Some("answer")));
     assert_eq!(found.item.timestamp.timestamp_millis(), row.timestamp.timestamp_millis());
@@ -270,7 +270,7 @@ fn plain(rows: &[RequestLog], wanted: impl Fn(&RequestLog) -> bool) -> Sums {
 pub(in crate::store) async fn sums_over_any_window_are_those_of_its_rows(database: impl TestDatabase) {
     let store = open(&database).await;
     let rows = many(800, 3);
-    store.append_request_logs(&rows).await.unwrap();
+    store.append_request_logs(rows.clone().into()).await.unwrap();
     let mut random = SmallRng::seed_from_u64(4);
     for round in 0..60 {
         let mut time = || origin() + Duration::milliseconds(random.random_range(-3_600_000..4 * 86_400_000));
@@ -311,7 +311,7 @@ pub(in crate::store) async fn percentiles_are_exact_in_a_narrow_window_and_near_
 ) {
     let store = open(&database).await;
     let rows = many(900, 5);
-    store.append_request_logs(&rows).await.unwrap();
+    store.append_request_logs(rows.clone().into()).await.unwrap();
     let (start, end) = (origin() + Duration::minutes(3), origin() + Duration::minutes(3 * 1440 - 7));
     for (bucket_secs, tolerance) in [(10, 0), (60, 0), (300, 16), (3600, 16), (86400, 16)] {
         let (sums, percentiles) = store.log_summary(SummaryWindow { start, end, bucket_secs }).await.unwrap();
@@ -340,8 +340,11 @@ pub(in crate::store) async fn percentiles_are_exact_in_a_narrow_window_and_near_
 
 pub(in crate::store) async fn old_rows_are_pruned_a_part_at_a_time_by_one_of_many(database: impl TestDatabase) {
     let (store, other) = (open(&database).await, open(&database).await);
-    store.append_request_logs(&many(12_000, 6)).await.unwrap();
-    store.append_error_logs(&[error_log("old"), ErrorLog { timestamp: Utc::now(), ..error_log("new") }]).await.unwrap();
+    store.append_request_logs(many(12_000, 6).into()).await.unwrap();
+    store
+        .append_error_logs(vec![error_log("old"), ErrorLog { timestamp: Utc::now(), ..error_log("new") }].into())
+        .await
+        .unwrap();
     let before = origin() + Duration::hours(20);
     let (first, second) = tokio::join!(store.prune_request_logs(before), other.prune_request_logs(before));
     let rows = many(12_000, 6).iter().filter(|row| row.timestamp < before).count();
@@ -358,7 +361,7 @@ pub(in crate::store) async fn old_rows_are_pruned_a_part_at_a_time_by_one_of_man
 pub(in crate::store) async fn a_row_is_appended_while_many_old_ones_are_pruned(database: impl TestDatabase) {
     let store = open(&database).await;
     let old = RequestLog { timestamp: origin(), ..request_log("old") };
-    store.append_request_logs(&vec![old; 12_000]).await.unwrap();
+    store.append_request_logs(vec![old; 12_000].into()).await.unwrap();
     let prune = store.prune_request_logs(Utc::now() - Duration::days(1));
     // It is under way once the first of its transactions has ended.
     let left = || database.texts("SELECT CAST(COUNT(*) AS TEXT) AS value FROM request_logs").remove(0);
@@ -366,7 +369,10 @@ pub(in crate::store) async fn a_row_is_appended_while_many_old_ones_are_pruned(d
         while left() == "12000" {
             tokio::task::yield_now().await;
         }
-        store.append_request_logs(&[RequestLog { timestamp: Utc::now(), ..request_log("new") }]).await.unwrap();
+        store
+            .append_request_logs(vec![RequestLog { timestamp: Utc::now(), ..request_log("new") }].into())
+            .await
+            .unwrap();
         left().parse::<i64>().unwrap()
     };
     let (pruned, left_then) = tokio::join!(prune, append);

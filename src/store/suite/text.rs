@@ -44,6 +44,6 @@ pub(in crate::store) async fn a_log_row_with_a_nul_does_not_spoil_its_batch(data
     let text = || NUL.to_owned();
     let row =
         RequestLog { model_mapped: Some(text()), request_body: Some(text()), client: text(), ..request_log("odd") };
-    store.append_request_logs(&[request_log("plain"), row]).await.unwrap();
+    store.append_request_logs(vec![request_log("plain"), row].into()).await.unwrap();
     assert_eq!(database.texts("SELECT request_id AS value FROM request_logs ORDER BY id"), ["plain", "odd"]);
 }
