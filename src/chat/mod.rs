@@ -18,7 +18,7 @@ pub use content::{
 };
 pub use event::{BlockKind, ChatEvent, Delta, fold};
 pub use failure::{Failure, FailureKind};
-pub use opaque::{Opaque, OpaqueKind, PACKED_PREFIX};
+pub use opaque::{Opaque, OpaqueKind, PACKED_PREFIX, may_hold_packed};
 pub use operation::Operation;
 pub use protocol::Protocol;
 pub use request::{

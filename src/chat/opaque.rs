@@ -1,13 +1,25 @@
 //! Reasoning state that only the provider that made it can read.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use super::Protocol;
 
 /// What packed state begins with; a same-protocol request is searched for it.
 pub const PACKED_PREFIX: &str = "llmp1.";
+
+/// Made once: it looks at every request.
+static PACKED: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(PACKED_PREFIX));
+
+/// Whether packed state may stand in `json`; hardly any does.
+#[must_use]
+pub fn may_hold_packed(json: &[u8]) -> bool {
+    PACKED.find(json).is_some()
+}
 
 /// A signature, redacted reasoning or encrypted reasoning, and who made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,11 +12,13 @@ use bytes::{Bytes, BytesMut};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::scan;
+
 /// The members of a JSON object, in order, values unread.
 #[derive(Debug)]
 pub struct Members<'b> {
     text: &'b str,
-    members: Vec<(Cow<'b, str>, &'b RawValue)>,
+    members: Vec<(Cow<'b, str>, &'b str)>,
 }
 
 /// A replacement of a span of a text.
@@ -50,13 +52,22 @@ impl<'b> Members<'b> {
     /// # Errors
     /// When it is not a JSON object.
     pub fn read(text: &'b str) -> Result<Self, serde_json::Error> {
+        let mut members = Vec::with_capacity(16);
+        let take = |key, value| {
+            members.push((unquote(key)?, value));
+            Some(())
+        };
+        if scan::members(text, take).is_some() {
+            return Ok(Self { text, members });
+        }
+        // Tells what is wrong; or it is only nested very deeply.
         let Pairs(members) = serde_json::from_str(text)?;
         Ok(Self { text, members })
     }
 
     /// The value of `name`; the last one when it stands twice, as most parsers read it.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'b RawValue> {
+    pub fn get(&self, name: &str) -> Option<&'b str> {
         self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
@@ -68,14 +79,14 @@ impl<'b> Members<'b> {
 
     /// Where a value that was read from here stands in the text.
     #[must_use]
-    pub fn span(&self, value: &RawValue) -> Range<usize> {
+    pub fn span(&self, value: &str) -> Range<usize> {
         // Both are slices of one text, so the distance of their addresses is an index into it.
-        let start = value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
-        start..start.saturating_add(value.get().len())
+        let start = value.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        start..start.saturating_add(value.len())
     }
 }
 
-struct Pairs<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+struct Pairs<'b>(Vec<(Cow<'b, str>, &'b str)>);
 
 impl<'de> Deserialize<'de> for Pairs<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -90,8 +101,8 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(16);
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    members.push((key, value));
+                while let Some((Key(key), value)) = map.next_entry::<_, &RawValue>()? {
+                    members.push((key, value.get()));
                 }
                 Ok(Pairs(members))
             }
@@ -128,10 +139,14 @@ pub fn quote(text: &str) -> Vec<u8> {
     serde_json::to_vec(text).unwrap_or_default()
 }
 
-/// A JSON string's text; `None` when the value is no string.
+/// The text of `value`, which is JSON; `None` when it is no string.
 #[must_use]
-pub fn unquote(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Key<'_>>(value.get()).ok().map(|Key(text)| text)
+pub fn unquote(value: &str) -> Option<Cow<'_, str>> {
+    let text = value.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(text));
+    }
+    serde_json::from_str::<Key<'_>>(value).ok().map(|Key(text)| text)
 }
 
 #[cfg(test)]

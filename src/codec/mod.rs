@@ -12,6 +12,7 @@ mod openai;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod openai_text;
+mod scan;
 mod verbatim;
 
 pub use heard::Heard;

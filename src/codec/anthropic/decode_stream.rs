@@ -149,7 +149,7 @@ impl Decoder {
         let message: Option<Message<'_>> = message.map(|value| serde_json::from_str(value.get())).transpose()?;
         let (id, usage) = message.map_or((None, None), |message| (message.id, message.usage));
         if let Some(usage) = usage {
-            self.counts.update(Counts::read(usage));
+            self.counts.update(Counts::read(usage.get()));
         }
         out.push_back(ChatEvent::Started { id: id.map(|id| id.0.into_owned()), usage: self.counts.usage() });
         Ok(())
@@ -289,7 +289,7 @@ impl Decoder {
 
     fn end_message(&mut self, event: &Event<'_>) -> Result<(), serde_json::Error> {
         if let Some(usage) = event.usage {
-            self.counts.update(Counts::read(usage));
+            self.counts.update(Counts::read(usage.get()));
         }
         if let Some(value) = event.delta {
             let delta: MessageDelta<'_> = serde_json::from_str(value.get())?;

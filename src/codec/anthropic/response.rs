@@ -97,7 +97,7 @@ pub(super) fn decode(body: &[u8], request: &ChatRequest, provider: &str) -> Resu
     let sequence = answer.stop_sequence.map(|text| text.0.into_owned());
     let reason = answer.stop_reason.as_ref().map(|reason| &*reason.0);
     response.finish = finish_reason(reason, sequence, has_calls);
-    response.usage = answer.usage.and_then(|usage| Counts::read(usage).usage());
+    response.usage = answer.usage.and_then(|usage| Counts::read(usage.get()).usage());
     Ok(response)
 }
 

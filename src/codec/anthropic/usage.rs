@@ -37,13 +37,9 @@ pub(super) struct Written {
 
 impl Counts {
     /// Reads a `usage` object; one that cannot be read counts nothing.
-    pub(super) fn read(value: &RawValue) -> Self {
+    pub(super) fn read(value: &str) -> Self {
         // A struct would read an array too.
-        if value.get().starts_with('{') {
-            serde_json::from_str(value.get()).unwrap_or_default()
-        } else {
-            Self::default()
-        }
+        if value.starts_with('{') { serde_json::from_str(value).unwrap_or_default() } else { Self::default() }
     }
 
     /// Takes later counts, which are cumulative; a count that is not there leaves the earlier.
@@ -125,7 +121,7 @@ mod tests {
     fn nonsense_is_no_count_and_no_failure() {
         assert_eq!(counts(r#"{"input_tokens":"x","output_tokens":-1}"#).usage(), None);
         assert_eq!(counts(r#"{"output_tokens":12.0}"#).usage().unwrap().output, 12);
-        assert_eq!(Counts::read(serde_json::from_str("[1]").unwrap()).usage(), None);
+        assert_eq!(Counts::read("[1]").usage(), None);
         let odd = Usage { input: 5, cache_read: 9, ..Usage::default() };
         assert_eq!(Written::from(odd).input_tokens, 0);
     }

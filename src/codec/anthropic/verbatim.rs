@@ -15,7 +15,7 @@ use super::error;
 use super::response::reported;
 use super::usage::Counts;
 use super::wire::Str;
-use crate::chat::{Failure, FailureKind, PACKED_PREFIX};
+use crate::chat::{Failure, FailureKind, PACKED_PREFIX, may_hold_packed};
 use crate::codec::heard::finder;
 use crate::codec::json::{Edit, Members, check, quote, splice, text_of, unquote};
 use crate::codec::write_edited;
@@ -32,14 +32,14 @@ pub(super) fn peek(body: &Bytes, needs_max_tokens: bool) -> Result<Peek, Failure
         return Err(wrong("model", "stand once"));
     }
     let name = unquote(model).ok_or_else(|| wrong("model", "be a string"))?;
-    if !required(&members, "messages")?.get().starts_with('[') {
+    if !required(&members, "messages")?.starts_with('[') {
         return Err(wrong("messages", "be an array"));
     }
-    let is_positive = |value: &RawValue| value.get().parse::<u64>().is_ok_and(|count| count > 0);
+    let is_positive = |value: &str| value.parse::<u64>().is_ok_and(|count| count > 0);
     if needs_max_tokens && !is_positive(required(&members, "max_tokens")?) {
         return Err(wrong("max_tokens", "be a whole number of at least 1"));
     }
-    let stream = match said(&members, "stream").map(RawValue::get) {
+    let stream = match said(&members, "stream") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(wrong("stream", "be true or false")),
@@ -53,11 +53,11 @@ pub(super) fn peek(body: &Bytes, needs_max_tokens: bool) -> Result<Peek, Failure
     })
 }
 
-fn said<'b>(members: &Members<'b>, name: &str) -> Option<&'b RawValue> {
-    members.get(name).filter(|value| value.get() != "null")
+fn said<'b>(members: &Members<'b>, name: &str) -> Option<&'b str> {
+    members.get(name).filter(|value| *value != "null")
 }
 
-fn required<'b>(members: &Members<'b>, name: &str) -> Result<&'b RawValue, Failure> {
+fn required<'b>(members: &Members<'b>, name: &str) -> Result<&'b str, Failure> {
     said(members, name)
         .ok_or_else(|| Failure::new(FailureKind::MissingParameter, format!("`{name}` is required")).with_param(name))
 }
@@ -72,7 +72,7 @@ pub(super) fn forward_request(body: &Bytes, peek: &Peek, model: &str) -> Bytes {
     if peek.model != model {
         edits.push(Edit { span: peek.model_span.clone(), with: quote(model) });
     }
-    if memmem::find(body, PACKED_PREFIX.as_bytes()).is_some()
+    if may_hold_packed(body)
         && let Ok(text) = std::str::from_utf8(body)
     {
         edits.extend(foreign_reasoning(text).unwrap_or_default());
@@ -87,7 +87,7 @@ pub(super) fn forward_request(body: &Bytes, peek: &Peek, model: &str) -> Bytes {
 /// of this one would refuse it. A message that held nothing else goes as a whole.
 fn foreign_reasoning(text: &str) -> Option<Vec<Edit>> {
     let members = Members::read(text).ok()?;
-    let messages: Vec<&RawValue> = serde_json::from_str(members.get("messages")?.get()).ok()?;
+    let messages: Vec<&RawValue> = serde_json::from_str(members.get("messages")?).ok()?;
     let mut edits = Vec::new();
     let mut is_kept = Vec::with_capacity(messages.len());
     for message in &messages {
@@ -104,8 +104,10 @@ fn foreign_reasoning(text: &str) -> Option<Vec<Edit>> {
 }
 
 fn blocks_of(message: &RawValue) -> Option<Vec<&RawValue>> {
-    memmem::find(message.get().as_bytes(), PACKED_PREFIX.as_bytes())?;
-    serde_json::from_str(Members::read(message.get()).ok()?.get("content")?.get()).ok()
+    if !may_hold_packed(message.get().as_bytes()) {
+        return None;
+    }
+    serde_json::from_str(Members::read(message.get()).ok()?.get("content")?).ok()
 }
 
 fn is_foreign(block: &RawValue) -> bool {
@@ -158,7 +160,7 @@ pub(super) fn forward_response(body: &Bytes, model: &str) -> Result<Forwarded, F
         |why: &str| Failure::new(FailureKind::UpstreamInvalidResponse, format!("the provider's answer {why}"));
     let text = std::str::from_utf8(body).map_err(|_error| unusable("is not UTF-8"))?;
     let members = Members::read(text).map_err(|_error| unusable("is not a JSON object"))?;
-    if !said(&members, "content").is_some_and(|content| content.get().starts_with('[')) {
+    if !said(&members, "content").is_some_and(|content| content.starts_with('[')) {
         return Err(reported(body).unwrap_or_else(|| unusable("has no content")));
     }
     if said(&members, "type").and_then(unquote).is_some_and(|kind| kind != "message") {
@@ -282,7 +284,7 @@ impl Stream {
             ("content_block_start", _) => seen.content = event.content_block.is_some_and(is_content),
             ("content_block_delta", _) => seen.content = event.delta.is_some_and(is_content),
             ("message_delta", _) => {
-                self.counts.update(event.usage.map(Counts::read).unwrap_or_default());
+                self.counts.update(event.usage.map(|usage| Counts::read(usage.get())).unwrap_or_default());
                 seen.usage = self.counts.usage();
             }
             ("message_stop", _) => {

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
 use super::{error, usage};
 use crate::chat::{Failure, FailureKind};
@@ -35,7 +34,7 @@ pub(in crate::codec) fn peek(body: &Bytes, subject: Subject) -> Result<Peek, Fai
     }
     let model = required(&members, "model")?;
     let name = unquote(model).ok_or_else(|| invalid("model", "must be a string"))?;
-    if !required(&members, subject.name)?.get().starts_with(subject.begins) {
+    if !required(&members, subject.name)?.starts_with(subject.begins) {
         return Err(invalid(subject.name, subject.rule));
     }
     let stream = flag(members.get("stream"), "stream")?;
@@ -49,10 +48,10 @@ pub(in crate::codec) fn peek(body: &Bytes, subject: Subject) -> Result<Peek, Fai
     })
 }
 
-fn required<'b>(members: &Members<'b>, name: &str) -> Result<&'b RawValue, Failure> {
+fn required<'b>(members: &Members<'b>, name: &str) -> Result<&'b str, Failure> {
     members
         .get(name)
-        .filter(|value| value.get() != "null")
+        .filter(|value| *value != "null")
         .ok_or_else(|| Failure::new(FailureKind::MissingParameter, format!("`{name}` is required")).with_param(name))
 }
 
@@ -60,20 +59,20 @@ fn invalid(param: &str, rule: &str) -> Failure {
     Failure::new(FailureKind::InvalidValue, format!("`{param}` {rule}")).with_param(param)
 }
 
-fn flag(value: Option<&RawValue>, name: &str) -> Result<bool, Failure> {
-    match value.map_or("null", RawValue::get) {
+fn flag(value: Option<&str>, name: &str) -> Result<bool, Failure> {
+    match value.unwrap_or("null") {
         "true" => Ok(true),
         "false" | "null" => Ok(false),
         _ => Err(invalid(name, "must be a boolean")),
     }
 }
 
-fn include_usage(options: Option<&RawValue>) -> Result<bool, Failure> {
-    let Some(options) = options.filter(|options| options.get() != "null") else {
+fn include_usage(options: Option<&str>) -> Result<bool, Failure> {
+    let Some(options) = options.filter(|options| *options != "null") else {
         return Ok(false);
     };
-    let members = Members::read(options.get())
-        .map_err(|error| invalid("stream_options", &format!("must be an object: {error}")))?;
+    let members =
+        Members::read(options).map_err(|error| invalid("stream_options", &format!("must be an object: {error}")))?;
     flag(members.get("include_usage"), "stream_options.include_usage")
 }
 
@@ -126,7 +125,7 @@ pub(in crate::codec) fn forward_response(body: &Bytes, model: &str, list: &str) 
     let unusable = |why: String| Failure::new(FailureKind::UpstreamInvalidResponse, why);
     let text = std::str::from_utf8(body).map_err(|error| unusable(format!("the answer is not UTF-8: {error}")))?;
     let members = Members::read(text).map_err(|error| unusable(format!("the answer is not a JSON object: {error}")))?;
-    let Some(inside) = members.get(list).and_then(|list| list.get().strip_prefix('[')) else {
+    let Some(inside) = members.get(list).and_then(|list| list.strip_prefix('[')) else {
         return Err(error::reported_in(members.get("error"), &format!("the answer has no {list}")));
     };
     if inside.trim_start() == "]" && error::is_reported(members.get("error")) {

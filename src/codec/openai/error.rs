@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::chat::{Failure, FailureKind};
 
@@ -78,24 +77,24 @@ pub(in crate::codec) fn decode(status: u16, body: &[u8]) -> Failure {
 
 /// Reads the `error` of a stream chunk, or of an answer of status 200; `None` when it is null or
 /// says nothing. Without a status of its own it is `otherwise`.
-pub(in crate::codec) fn decode_in_band(error: &RawValue, otherwise: FailureKind) -> Option<Failure> {
-    let error: Value = serde_json::from_str(error.get()).ok().filter(is_truthy)?;
+pub(in crate::codec) fn decode_in_band(error: &str, otherwise: FailureKind) -> Option<Failure> {
+    let error: Value = serde_json::from_str(error).ok().filter(is_truthy)?;
     let kind = status_of(&error).map_or(otherwise, FailureKind::Upstream);
     Some(read(kind, &error).unwrap_or_else(|| Failure::new(kind, "the provider reported an error in its answer")))
 }
 
 /// The same of a stream chunk: without a status of its own the stream is broken.
-pub(in crate::codec) fn decode_in_stream(error: &RawValue) -> Option<Failure> {
+pub(in crate::codec) fn decode_in_stream(error: &str) -> Option<Failure> {
     decode_in_band(error, FailureKind::UpstreamStream)
 }
 
 /// Whether a whole answer is an error in the guise of a success.
-pub(in crate::codec) fn is_reported(error: Option<&RawValue>) -> bool {
-    error.is_some_and(|error| serde_json::from_str::<Value>(error.get()).is_ok_and(|error| is_truthy(&error)))
+pub(in crate::codec) fn is_reported(error: Option<&str>) -> bool {
+    error.is_some_and(|error| serde_json::from_str::<Value>(error).is_ok_and(|error| is_truthy(&error)))
 }
 
 /// Why a body that should be an answer is none: the error that it holds, else `otherwise`.
-pub(in crate::codec) fn reported_in(error: Option<&RawValue>, otherwise: &str) -> Failure {
+pub(in crate::codec) fn reported_in(error: Option<&str>, otherwise: &str) -> Failure {
     let kind = FailureKind::UpstreamInvalidResponse;
     let failure = error.and_then(|error| decode_in_band(error, kind));
     failure.unwrap_or_else(|| Failure::new(kind, otherwise))
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
 
     fn in_band(error: &str) -> Option<Failure> {
-        decode_in_band(&RawValue::from_string(error.to_owned()).unwrap(), FailureKind::UpstreamStream)
+        decode_in_band(error, FailureKind::UpstreamStream)
     }
 
     #[test]

@@ -22,6 +22,15 @@ pub(in crate::codec) struct Count(pub u64);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::codec) struct Arguments<'b>(pub Cow<'b, str>);
 
+impl Count {
+    /// Reads a value as it stands in JSON.
+    pub(in crate::codec) fn of(value: &str) -> Self {
+        let number = value.trim_matches('"');
+        let whole = number.split('.').next().unwrap_or_default();
+        Self(number.parse().or_else(|_error| whole.parse()).unwrap_or(0))
+    }
+}
+
 impl Words<'_> {
     pub(in crate::codec) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -99,9 +108,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get().trim_matches('"');
-        let whole = raw.split('.').next().unwrap_or_default();
-        Ok(Self(raw.parse().or_else(|_error| whole.parse()).unwrap_or(0)))
+        <&RawValue>::deserialize(deserializer).map(|raw| Self::of(raw.get()))
     }
 }
 
@@ -110,7 +117,7 @@ impl<'de: 'b, 'b> Deserialize<'de> for Arguments<'b> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         Ok(match raw.get() {
             "null" => Self::default(),
-            text => Self(unquote(raw).unwrap_or(Cow::Borrowed(text))),
+            text => Self(unquote(text).unwrap_or(Cow::Borrowed(text))),
         })
     }
 }

@@ -151,13 +151,13 @@ impl VerbatimStream for Stream {
         let text = std::str::from_utf8(data).map_err(|error| broken(&format!("an event is not UTF-8: {error}")))?;
         let chunk = (self.read)(text, &mut self.choices)
             .map_err(|error| broken(&format!("an event cannot be read: {error}")))?;
-        if let Some(failure) = chunk.error.and_then(error::decode_in_stream) {
+        if let Some(failure) = chunk.error.and_then(|error| error::decode_in_stream(error.get())) {
             write_frame(frame, data, None, out);
             // No word of success may follow it.
             self.ended = true;
             return Ok(Seen { usage: self.usage, failed: Some(failure), ..Seen::default() });
         }
-        self.usage = usage::read(chunk.usage).or(self.usage);
+        self.usage = usage::read(chunk.usage.map(RawValue::get)).or(self.usage);
         self.alike = None;
         if !self.is_hidden(&chunk) {
             let before = out.len();

@@ -1,10 +1,10 @@
 //! Token counts on the wire, both ways.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 use super::lenient::Count;
 use crate::chat::Usage;
+use crate::codec::json::Members;
 
 /// `usage` of an answer.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -27,28 +27,6 @@ struct CompletionDetails {
     reasoning_tokens: u64,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Received {
-    prompt_tokens: Option<Count>,
-    completion_tokens: Option<Count>,
-    prompt_tokens_details: Option<ReceivedPromptDetails>,
-    completion_tokens_details: Option<ReceivedCompletionDetails>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ReceivedPromptDetails {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ReceivedCompletionDetails {
-    reasoning_tokens: Count,
-}
-
 impl From<Usage> for OutgoingUsage {
     fn from(usage: Usage) -> Self {
         Self {
@@ -65,17 +43,22 @@ impl From<Usage> for OutgoingUsage {
 }
 
 /// Reads a `usage` object; `None` when it counts nothing.
-pub(in crate::codec) fn read(raw: Option<&RawValue>) -> Option<Usage> {
-    let wire: Received = serde_json::from_str(raw?.get()).ok()?;
-    let prompt = wire.prompt_tokens_details.unwrap_or_default();
-    let completion = wire.completion_tokens_details.unwrap_or_default();
-    wire.prompt_tokens.or(wire.completion_tokens)?;
+pub(in crate::codec) fn read(raw: Option<&str>) -> Option<Usage> {
+    let usage = Members::read(raw?).ok()?;
+    let given = |name: &str| usage.get(name).filter(|value| *value != "null");
+    let details = |name: &str| given(name).and_then(|details| Members::read(details).ok());
+    let count = |members: &Option<Members<'_>>, name: &str| {
+        members.as_ref().and_then(|members| members.get(name)).map_or(0, |value| Count::of(value).0)
+    };
+    let (prompt, completion) = (details("prompt_tokens_details"), details("completion_tokens_details"));
+    given("prompt_tokens").or_else(|| given("completion_tokens"))?;
+    let usage = Some(usage);
     Some(Usage {
-        input: wire.prompt_tokens.unwrap_or_default().0,
-        output: wire.completion_tokens.unwrap_or_default().0,
-        cache_read: prompt.cached_tokens.0,
-        cache_write: prompt.cache_write_tokens.0,
-        reasoning: completion.reasoning_tokens.0,
+        input: count(&usage, "prompt_tokens"),
+        output: count(&usage, "completion_tokens"),
+        cache_read: count(&prompt, "cached_tokens"),
+        cache_write: count(&prompt, "cache_write_tokens"),
+        reasoning: count(&completion, "reasoning_tokens"),
         estimated: false,
     })
 }

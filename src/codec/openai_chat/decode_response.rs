@@ -1,5 +1,7 @@
 //! A whole answer of a Chat provider.
 
+use serde_json::value::RawValue;
+
 use super::decode_stream::made_up_call_id;
 use super::finish;
 use super::wire::{Annotation, Answer, AnswerChoice, Call, Said};
@@ -14,7 +16,7 @@ pub(super) fn decode(body: &[u8], provider: &str) -> Result<ChatResponse, Failur
         serde_json::from_str(text).map_err(|error| unusable(format!("the answer cannot be read: {error}")))?;
     let mut choices = answer.choices.unwrap_or_default();
     if choices.is_empty() {
-        return Err(error::reported_in(answer.error, "the answer has no choices"));
+        return Err(error::reported_in(answer.error.map(RawValue::get), "the answer has no choices"));
     }
     // Several choices cannot be told apart elsewhere: the first is the answer.
     let first = choices.iter().position(|choice| choice.index.unwrap_or_default().0 == 0).unwrap_or_default();
@@ -28,7 +30,7 @@ pub(super) fn decode(body: &[u8], provider: &str) -> Result<ChatResponse, Failur
         id: answer.id.some().map(str::to_owned),
         blocks,
         finish: finish::decode(&finish_reason.0, has_calls, has_refusal),
-        usage: usage::read(answer.usage),
+        usage: usage::read(answer.usage.map(RawValue::get)),
         service_tier: answer.service_tier.some().map(str::to_owned),
         lost,
     })

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde_json::value::RawValue;
+
 use super::finish;
 use super::wire::{Annotation, Call, Chunk, Detail, Said};
 use crate::chat::{BlockKind, ChatEvent, Delta, Failure, Sequencer, Usage};
@@ -65,12 +67,12 @@ impl Decoder {
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Failure> {
-        if let Some(failure) = chunk.error.and_then(error::decode_in_stream) {
+        if let Some(failure) = chunk.error.and_then(|error| error::decode_in_stream(error.get())) {
             self.over = true;
             out.push_back(ChatEvent::Failed(failure));
             return Ok(());
         }
-        self.usage = usage::read(chunk.usage).or(self.usage);
+        self.usage = usage::read(chunk.usage.map(RawValue::get)).or(self.usage);
         if let Some(tier) = chunk.service_tier.some() {
             self.service_tier = Some(tier.to_owned());
         }

@@ -1,11 +1,10 @@
 //! Taking reasoning that llm-proxy packed for another protocol out of a request whose provider
 //! could not read it.
 
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::PACKED_PREFIX;
+use crate::chat::{PACKED_PREFIX, may_hold_packed};
 use crate::codec::json::Edit;
 use crate::codec::openai::lenient::Words;
 
@@ -34,7 +33,7 @@ struct Entry<'b> {
 
 /// What to take out of `body`; nothing in almost every request, which costs one search.
 pub(super) fn removals(body: &[u8]) -> Vec<Edit> {
-    if memmem::find(body, PACKED_PREFIX.as_bytes()).is_none() {
+    if !may_hold_packed(body) {
         return Vec::new();
     }
     let Some((text, Body { messages })) =

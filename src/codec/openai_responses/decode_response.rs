@@ -1,5 +1,7 @@
 //! A provider's whole answer → chat.
 
+use serde_json::value::RawValue;
+
 use super::error::{failed_answer, in_band};
 use super::output::made_id;
 use super::wire::{Item, Part, Response, Text as WireText};
@@ -9,7 +11,7 @@ pub(super) fn decode_response(body: &[u8], provider: &str) -> Result<ChatRespons
     let response: Response<'_> = serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))?;
     let is_response = response.object.as_ref().is_some_and(|object| object.0 == "response");
     let Some(output) = response.output.as_ref().filter(|_| is_response || response.error.is_none()) else {
-        return Err(match response.error {
+        return Err(match response.error.map(RawValue::get) {
             Some(error) if !is_response => in_band(error, FailureKind::UpstreamInvalidResponse),
             Some(error) => failed_answer(Some(error)),
             None => invalid("it has no output"),
@@ -35,10 +37,11 @@ fn invalid(what: &str) -> Failure {
 }
 
 fn check_status(response: &Response<'_>) -> Result<(), Failure> {
+    let error = response.error.map(RawValue::get);
     match response.status.as_ref().map(|status| status.0.as_ref()) {
-        Some("failed") => Err(failed_answer(response.error)),
+        Some("failed") => Err(failed_answer(error)),
         Some(status @ ("cancelled" | "queued" | "in_progress")) => Err(invalid(&format!("its status is `{status}`"))),
-        None if response.error.is_some() => Err(failed_answer(response.error)),
+        None if error.is_some() => Err(failed_answer(error)),
         _ => Ok(()),
     }
 }

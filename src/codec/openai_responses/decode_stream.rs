@@ -150,7 +150,7 @@ impl Decoder {
         };
         let is_failed = response.status.as_ref().is_some_and(|status| status.0 == "failed");
         if is_failed || kind == "response.failed" {
-            self.fail(response.error.map_or_else(nameless, in_stream), out);
+            self.fail(response.error.map_or_else(nameless, |error| in_stream(error.get())), out);
             return Ok(());
         }
         if kind == "response.incomplete" {
@@ -183,8 +183,8 @@ impl StreamDecoder for Decoder {
         if kind == "error" || (event.error.is_some() && event.response.is_none()) {
             // The error stands in a field of its own, or the event itself is the error.
             let failure = match event.error {
-                Some(error) => in_stream(error),
-                None => in_stream(serde_json::from_slice(data).map_err(|error| unreadable(&error))?),
+                Some(error) => in_stream(error.get()),
+                None => in_stream(crate::codec::json::text_of(data).map_err(|error| unreadable(&error))?),
             };
             self.fail(failure, out);
             return Ok(());

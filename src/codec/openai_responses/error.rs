@@ -68,7 +68,7 @@ pub(super) fn encode_error(failure: &Failure) -> Bytes {
 pub(super) fn decode_error(status: u16, body: &[u8]) -> Failure {
     let kind = FailureKind::Upstream(status);
     if let Ok(Envelope { error: Some(error) }) = serde_json::from_slice(body) {
-        return Problem::read(error).failure(kind);
+        return Problem::read(error.get()).failure(kind);
     }
     let text = match serde_json::from_slice::<Loose<'_>>(body) {
         Ok(Loose { message: Some(raw), .. } | Loose { detail: Some(raw), .. }) => plain(raw),
@@ -82,14 +82,14 @@ pub(super) fn decode_error(status: u16, body: &[u8]) -> Failure {
 
 /// An error within a stream, or in a body of status 200: its own words tell the status. Without
 /// one it is `otherwise`.
-pub(super) fn in_band(error: &RawValue, otherwise: FailureKind) -> Failure {
+pub(super) fn in_band(error: &str, otherwise: FailureKind) -> Failure {
     let problem = Problem::read(error);
     let kind = problem.status().map_or(otherwise, FailureKind::Upstream);
     problem.failure(kind)
 }
 
 /// The same within a stream, which is broken by an error without a status.
-pub(super) fn in_stream(error: &RawValue) -> Failure {
+pub(super) fn in_stream(error: &str) -> Failure {
     in_band(error, FailureKind::UpstreamStream)
 }
 
@@ -99,7 +99,7 @@ pub(super) fn nameless() -> Failure {
 }
 
 /// The `error` of an answer whose status is `failed`.
-pub(super) fn failed_answer(error: Option<&RawValue>) -> Failure {
+pub(super) fn failed_answer(error: Option<&str>) -> Failure {
     let problem = error.map(Problem::read).unwrap_or_default();
     problem.failure(FailureKind::UpstreamInvalidResponse)
 }
@@ -115,9 +115,10 @@ pub(super) fn is_error_body(body: &[u8]) -> bool {
 }
 
 impl<'b> Problem<'b> {
-    fn read(raw: &'b RawValue) -> Self {
+    fn read(raw: &'b str) -> Self {
         // Some gateways write a bare string.
-        serde_json::from_str(raw.get()).unwrap_or_else(|_error| Self { message: Some(raw), ..Self::default() })
+        let bare = |_error| Self { message: serde_json::from_str(raw).ok(), ..Self::default() };
+        serde_json::from_str(raw).unwrap_or_else(bare)
     }
 
     fn code(&self) -> Option<String> {

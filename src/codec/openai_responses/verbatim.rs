@@ -3,14 +3,13 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{in_band, is_error_body};
 use super::fields::missing;
 use super::wire::{Text, usage};
-use crate::chat::{Failure, FailureKind, PACKED_PREFIX};
+use crate::chat::{Failure, FailureKind, PACKED_PREFIX, may_hold_packed};
 use crate::codec::json::{Edit, Members, quote, splice, unquote};
 use crate::codec::{Forwarded, Peek};
 
@@ -26,13 +25,13 @@ pub(super) fn peek(body: &Bytes) -> Result<Peek, Failure> {
     let invalid = |what: &str| Failure::new(FailureKind::InvalidJson, format!("the body is not a JSON object: {what}"));
     let text = std::str::from_utf8(body).map_err(|error| invalid(&error.to_string()))?;
     let members = Members::read(text).map_err(|error| invalid(&error.to_string()))?;
-    let given = |name: &str| members.get(name).filter(|value| value.get() != "null");
+    let given = |name: &str| members.get(name).filter(|value| *value != "null");
     let model = given("model").ok_or_else(|| missing("model".to_owned()))?;
     if members.is_repeated("model") {
         return Err(wrong("model", "`model` stands more than once"));
     }
     let name = unquote(model).ok_or_else(|| wrong("model", "`model` must be a string"))?;
-    let stream = match given("stream").map(RawValue::get) {
+    let stream = match given("stream") {
         None | Some("false") => false,
         Some("true") => true,
         Some(_) => return Err(wrong("stream", "`stream` must be a boolean")),
@@ -58,7 +57,7 @@ pub(super) fn forward_request(body: &Bytes, peek: &Peek, model: &str) -> Bytes {
     if peek.model != model {
         edits.push(Edit { span: peek.model_span.clone(), with: quote(model) });
     }
-    if memmem::find(body, PACKED_PREFIX.as_bytes()).is_some() {
+    if may_hold_packed(body) {
         edits.extend(packed_items(body).unwrap_or_default().into_iter().map(|span| Edit { span, with: Vec::new() }));
     }
     if edits.is_empty() { body.clone() } else { splice(body, edits) }
@@ -68,9 +67,9 @@ pub(super) fn forward_request(body: &Bytes, peek: &Peek, model: &str) -> Bytes {
 fn packed_items(body: &[u8]) -> Option<Vec<Range<usize>>> {
     let text = std::str::from_utf8(body).ok()?;
     let members = Members::read(text).ok()?;
-    let items: Vec<&RawValue> = serde_json::from_str(members.get("input")?.get()).ok()?;
+    let items: Vec<&RawValue> = serde_json::from_str(members.get("input")?).ok()?;
     let is_packed: Vec<bool> = items.iter().map(|item| is_packed(item)).collect();
-    let spans: Vec<Range<usize>> = items.iter().map(|item| members.span(item)).collect();
+    let spans: Vec<Range<usize>> = items.iter().map(|item| members.span(item.get())).collect();
     let mut removed = Vec::new();
     let mut kept_until = None;
     for (i, (span, packed)) in spans.iter().zip(&is_packed).enumerate() {
@@ -107,7 +106,7 @@ pub(super) fn forward_response(body: &Bytes, model: &str) -> Result<Forwarded, F
     let members = Members::read(text).map_err(|error| invalid(&error.to_string()))?;
     let is_response = members.get("object").and_then(unquote).is_some_and(|object| object == "response");
     if !is_response && (members.get("output").is_none() || is_error_body(body)) {
-        let reported = members.get("error").filter(|error| error.get() != "null");
+        let reported = members.get("error").filter(|error| *error != "null");
         let reported = reported.map(|error| in_band(error, FailureKind::UpstreamInvalidResponse));
         return Err(reported.unwrap_or_else(|| invalid("it is no response object")));
     }
@@ -118,7 +117,7 @@ pub(super) fn forward_response(body: &Bytes, model: &str) -> Result<Forwarded, F
 }
 
 /// What puts the client's name for the model in the place of `value`.
-pub(super) fn model_edit(members: &Members<'_>, value: &RawValue, model: &str) -> Option<Edit> {
+pub(super) fn model_edit(members: &Members<'_>, value: &str, model: &str) -> Option<Edit> {
     let name = unquote(value)?;
     (name != model).then(|| Edit { span: members.span(value), with: quote(model) })
 }

@@ -119,7 +119,7 @@ impl Forwarder {
             seen.failed = Some(error.map_or_else(nameless, in_stream));
         } else if kind == "error" || (event.error.is_some() && event.response.is_none()) {
             let whole = frame.data.as_ref().and_then(|data| serde_json::from_slice::<&RawValue>(data).ok());
-            seen.failed = Some(event.error.or(whole).map_or_else(nameless, in_stream));
+            seen.failed = Some(event.error.or(whole).map_or_else(nameless, |error| in_stream(error.get())));
         }
         self.is_over |= seen.ended || seen.failed.is_some();
         self.remember(event, kind, frame);

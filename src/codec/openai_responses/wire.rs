@@ -244,8 +244,8 @@ pub(super) fn citation(raw: &RawValue) -> Option<Citation> {
 }
 
 /// Token counts; `None` when there are none.
-pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
-    let body: UsageBody = serde_json::from_str(raw.get()).ok()?;
+pub(super) fn usage(raw: &str) -> Option<Usage> {
+    let body: UsageBody = serde_json::from_str(raw).ok()?;
     if body.input_tokens.is_none() && body.output_tokens.is_none() {
         return None;
     }
@@ -286,6 +286,6 @@ impl Response<'_> {
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.usage.and_then(usage)
+        self.usage.and_then(|raw| usage(raw.get()))
     }
 }
